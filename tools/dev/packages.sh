@@ -1,0 +1,105 @@
+# shellcheck shell=bash
+# Debian's packages. Which ones are needed depends on what is to be done: an image build wants no servers.
+
+packages_build=(
+    build-essential ca-certificates clang-format clang-tidy cmake curl git ninja-build pkg-config python3 shellcheck
+    libavro-dev libcmocka-dev libcurl4-openssl-dev libhiredis-dev libinih-dev libjansson-dev libjwt-dev
+    libmicrohttpd-dev libpq-dev libsodium-dev libsqlite3-dev libssl-dev libutf8proc-dev libxml2-dev libzstd-dev zlib1g-dev
+)
+packages_stack=(
+    gettext-base nginx-light postgresql-15 postgresql-client-15 redis-server util-linux
+)
+packages_tests=(python3-venv gcovr)
+
+# Many machines have these in another form than Debian's: looked for by command, so that they are not installed twice.
+packages_by_command() {
+    case $1 in
+    build) command -v npm >/dev/null || echo npm ;;
+    stack)
+        command -v java >/dev/null || echo openjdk-17-jre-headless
+        command -v mvn >/dev/null || echo maven
+        ;;
+    esac
+}
+
+packages_missing() {
+    local package
+    for package in "$@"; do
+        [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null) == ii* ]] || echo "$package"
+    done
+}
+
+# packages_ensure PACKAGE…
+packages_ensure() {
+    local missing
+    mapfile -t missing < <(packages_missing "$@")
+    ((${#missing[@]})) || return 0
+    command -v apt-get >/dev/null || die "this machine has no apt; please install: ${missing[*]}"
+    say "setup: installing ${#missing[@]} packages: ${missing[*]}"
+    packages_install "${missing[@]}"
+}
+
+packages_install() {
+    local log=$cache_dir/apt.log
+    mkdir -p "$cache_dir"
+    if ! { apt_get update && apt_get install --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+        show_tail "$log"
+        die "apt could not install: $* (the whole log is $log)"
+    fi
+}
+
+# Waits for another apt that is running. The packages' own services are neither started nor touched: Debian asks
+# RUNLEVEL and policy-rc.d, and create_main_cluster keeps postgresql-common from making a cluster of its own.
+apt_get() {
+    local status=0
+    services_forbid
+    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -y -o DPkg::Lock::Timeout=600 "$@" || status=$?
+    services_allow
+    return "$status"
+}
+
+policy_file=/usr/sbin/policy-rc.d
+policy_mark='# written by ./dev setup'
+
+services_forbid() {
+    [[ -e $policy_file ]] && return
+    printf '#!/bin/sh\n%s\nexit 101\n' "$policy_mark" | as_root tee "$policy_file" >/dev/null
+    as_root chmod 755 "$policy_file"
+}
+
+services_allow() {
+    if grep -qsF "$policy_mark" "$policy_file"; then
+        as_root rm -f "$policy_file"
+    fi
+}
+
+# Go from Debian 12 is too old to fetch the toolchain MinIO asks for; backports has one that can.
+packages_ensure_go() {
+    local version
+    go_command >/dev/null && return
+    say "setup: no Go >= $MINIO_GO_MINIMUM here, taking it from bookworm-backports"
+    echo 'deb http://deb.debian.org/debian bookworm-backports main' |
+        as_root tee /etc/apt/sources.list.d/millrace-backports.list >/dev/null
+    packages_install golang-go/bookworm-backports golang-src/bookworm-backports
+    version=$(go version)
+    go_command >/dev/null || die "the Go that was installed is too old: $version"
+}
+
+# Prints the path of a Go that is new enough.
+go_command() {
+    local candidate version
+    for candidate in go /usr/lib/go-1.*/bin/go /usr/local/go/bin/go; do
+        command -v "$candidate" >/dev/null || continue
+        version=$("$candidate" env GOVERSION)
+        if version_at_least "${version#go}" "$MINIO_GO_MINIMUM"; then
+            command -v "$candidate"
+            return 0
+        fi
+    done
+    return 1
+}
+
+# version_at_least HAVE WANTED
+version_at_least() {
+    [[ $(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1) == "$2" ]]
+}
