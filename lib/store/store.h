@@ -15,10 +15,8 @@
 #include "base/config.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/parts.h" /* sizes and offsets of parts */
 #include "base/span.h"
-
-#define MR_PART_SIZE_MIN (8LL << 20)
-#define MR_PARTS_MAX 10000
 
 struct mr_store;
 
@@ -39,13 +37,6 @@ struct mr_object {
     int parts; /* of the composite checksum ("…-3"); 0 unknown */
     int64_t modified_us;
 };
-
-/* Part arithmetic: depends on size only. 8 MiB, doubled until there are at most 10,000 parts; at least one part. */
-int64_t mr_part_size(int64_t size);
-int mr_part_count(int64_t size);
-/* Size and offset of part `number` (from 1). */
-int64_t mr_part_length(int64_t size, int number);
-int64_t mr_part_offset(int64_t size, int number);
 
 enum mr_status mr_store_open(const struct mr_config *cfg, struct mr_store **out, struct mr_error *err);
 void mr_store_close(struct mr_store **store);
