@@ -7,7 +7,7 @@ packages_build=(
     libmicrohttpd-dev libpq-dev libsodium-dev libsqlite3-dev libssl-dev libutf8proc-dev libxml2-dev libzstd-dev zlib1g-dev
 )
 packages_stack=(
-    gettext-base nginx-light postgresql-15 postgresql-client-15 redis-server util-linux
+    bsdextrautils gettext-base nginx-light postgresql-15 postgresql-client-15 procps redis-server util-linux
 )
 packages_tests=(python3-venv gcovr)
 

@@ -28,6 +28,19 @@ process_has_died() {
     [[ -e $run_dir/$1.pid ]] && ! process_is_running "$1"
 }
 
+# process_sweep NAME: kills what a dead NAME left behind: NGINX's workers, PostgreSQL's backends. They are in the session
+# that NAME was started in, and have a working directory of this run folder; anything else is not ours.
+process_sweep() {
+    local session member directory
+    { read -r session <"$run_dir/$1.pid"; } 2>/dev/null || return 0
+    for member in $(pgrep --session "$session" || true); do
+        directory=$(readlink "/proc/$member/cwd" || true)
+        case $directory/ in
+        "$run_dir"/* | "$(postgres_elsewhere)"/*) kill -s KILL "$member" 2>/dev/null || true ;;
+        esac
+    done
+}
+
 # process_start NAME COMMAND…: in a session of its own, with nothing of ours open.
 process_start() {
     local name=$1 pid log=$run_dir/$1.log
@@ -84,6 +97,7 @@ process_stop() {
             process_await_end "$name" 5 || warn "$name (process $pid) does not end"
         fi
     fi
+    process_sweep "$name"
     rm -f "$run_dir/$name.pid" "$run_dir/state/$name.birth"
 }
 

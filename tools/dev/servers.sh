@@ -87,20 +87,23 @@ postgres_run() {
 # The folder of the cluster. When the postgres user cannot reach the run folder (a checkout in /root), it is elsewhere,
 # and the run folder has a link to it.
 postgres_home() {
-    local home=$run_dir/postgres elsewhere
+    local home=$run_dir/postgres
     if [[ ! -e $home ]]; then
         [[ $EUID -ne 0 ]] || chmod o+x "$run_dir"
         if postgres_run test -x "$run_dir"; then
             mkdir "$home"
         else
-            elsewhere=/var/tmp/millrace-postgres-$(run_dir_hash)
-            mkdir -p "$elsewhere"
-            ln -s "$elsewhere" "$home"
+            mkdir -p "$(postgres_elsewhere)"
+            ln -s "$(postgres_elsewhere)" "$home"
         fi
         [[ $EUID -ne 0 ]] || chown postgres:postgres "$home/"
         chmod 700 "$home/"
     fi
     readlink -f "$home"
+}
+
+postgres_elsewhere() {
+    echo "/var/tmp/millrace-postgres-$(run_dir_hash)"
 }
 
 run_dir_hash() {
@@ -127,10 +130,22 @@ server_postgres_start() {
         [[ $EUID -ne 0 ]] || chown postgres "$socket_dir"
     fi
     [[ -d $home/data ]] || postgres_init "$home" "$bin"
+    postgres_forget_dead "$home"
     process_start postgres "${postgres_command[@]}" "$bin/postgres" -D "$home/data" \
         -c listen_addresses=127.0.0.1 -c port="${ports[postgres]}" -c unix_socket_directories="$socket_dir" \
         -c wal_level=logical -c max_connections=200 -c shared_buffers=256MB -c max_wal_size=2GB \
         -c log_line_prefix='%m [%p] %q%u@%d ' -c log_checkpoints=off
+}
+
+# PostgreSQL takes a killed predecessor for alive for as long as nobody has collected its exit status, and refuses to
+# start; containers often have an init that is slow at that, or none. Its lock files (of the data and of the socket) may
+# go when the process they name is dead.
+postgres_forget_dead() {
+    local home=$1 file pid
+    for file in "$home/data/postmaster.pid" "$(postgres_socket_dir "$home")"/.s.PGSQL.*.lock; do
+        { read -r pid <"$file"; } 2>/dev/null || continue
+        process_birth "$pid" >/dev/null || rm -f "$file"
+    done
 }
 
 # process_start executes a command, not a function.

@@ -51,12 +51,12 @@ program_named() {
 # --- up ---
 
 verb_up() {
-    local names
+    local names resolved
     stack_lock
     stack_load
     if (($#)); then
-        names=$(stack_resolve "$@")
-        mapfile -t names <<<"$names"
+        resolved=$(stack_resolve "$@")
+        mapfile -t names <<<"$resolved"
         stack_start "${names[@]}"
     else
         stack_up
@@ -81,7 +81,7 @@ stack_up() {
 
 # Servers need a few seconds, most of it waiting; the compiler uses them.
 stack_start_servers_and_build() {
-    local build_failed=
+    local build_failed=''
     stack_launch_servers "${servers[@]}"
     (build_preset "${MR_PRESET:-release}") || build_failed=yes
     stack_await_launched
@@ -133,6 +133,7 @@ stack_choose_ports() {
     local process=$1 port
     shift
     process_is_running "$process" && return
+    process_sweep "$process"
     for port in "$@"; do
         port_ensure "$port"
     done
@@ -260,7 +261,7 @@ stack_nginx_follow() {
 # --- down ---
 
 verb_down() {
-    local names=() signal= wipe= argument
+    local names=() resolved signal='' wipe='' argument
     for argument in "$@"; do
         case $argument in
         --kill) signal=KILL ;;
@@ -274,8 +275,8 @@ verb_down() {
     stack_load
     if ((${#names[@]})); then
         [[ -z $wipe ]] || usage_error "--wipe removes the data of the whole stack, it takes no names"
-        names=$(stack_resolve "${names[@]}")
-        mapfile -t names <<<"$names"
+        resolved=$(stack_resolve "${names[@]}")
+        mapfile -t names <<<"$resolved"
         stack_stop "$signal" "${names[@]}"
     else
         stack_down "$signal"
@@ -308,12 +309,7 @@ stack_stop() {
 }
 
 stack_wipe() {
-    local elsewhere
-    elsewhere=$(readlink "$run_dir/postgres" 2>/dev/null || true)
-    if [[ $elsewhere == /var/tmp/millrace-postgres-* ]]; then
-        rm -rf "$elsewhere"
-    fi
-    rm -rf "/tmp/millrace-$(run_dir_hash)" "$run_dir"
+    rm -rf "$(postgres_elsewhere)" "/tmp/millrace-$(run_dir_hash)" "$run_dir"
     say "down: $run_dir is removed"
 }
 
