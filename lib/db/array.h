@@ -24,7 +24,8 @@ enum mr_status mr_db_array_i32(struct mr_db_array *a, int32_t v);
 enum mr_status mr_db_array_bool(struct mr_db_array *a, bool v);
 enum mr_status mr_db_array_uuid(struct mr_db_array *a, struct mr_uuid id);
 enum mr_status mr_db_array_time(struct mr_db_array *a, int64_t wall_us);
-enum mr_status mr_db_array_span(struct mr_db_array *a, struct mr_span s); /* text, bytea, jsonb (as text json) */
+enum mr_status mr_db_array_span(struct mr_db_array *a,
+                                struct mr_span s); /* text, bytea, jsonb (as text json) */
 
 /* Finishes the header and adds the array as the next parameter; borrowed until the query returns. */
 void mr_db_arg_of_array(struct mr_db_args *args, struct mr_db_array *a);

@@ -1,7 +1,7 @@
 /* Migrations: db/migrations/NNNN_name.sql, applied in order, each in a transaction of its own, under an
- * advisory lock so that any number of replicas may start at once. Table `schema_migrations(number, name, sha256,
- * applied_at)` remembers; a file that changed after it was applied is FATAL by name, so is a gap or a number
- * the database has and the folder has not. */
+ * advisory lock so that any number of replicas may start at once. Table `schema_migrations(number, name,
+ * sha256, applied_at)` remembers; a file that changed after it was applied is FATAL by name, so is a gap or a
+ * number the database has and the folder has not. */
 #ifndef MR_DB_MIGRATE_H
 #define MR_DB_MIGRATE_H
 
