@@ -7,7 +7,7 @@
 dep_key() {
     local name=$1 variables
     shift
-    variables=$(grep -oE '\$\{?[A-Z]+_[A-Z_]+' "$tools_dir/deps/$name.sh" | tr -d '${' | sort -u)
+    variables=$(grep -oE '\$\{?[A-Z]+_[A-Z_]+' "$tools_dir/deps/$name.sh" | tr -d '{$' | sort -u)
     {
         cat "$tools_dir/deps/$name.sh" "$@"
         grep -wF "$variables" "$tools_dir/versions.sh" || true

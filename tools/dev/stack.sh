@@ -50,6 +50,7 @@ program_named() {
 
 # --- up ---
 
+# shellcheck disable=SC2120 # demo and bench call it without names
 verb_up() {
     local names resolved
     stack_lock
@@ -332,9 +333,10 @@ verb_scale() {
 stack_scale() {
     local program=$1 count=$2 number surplus=() wanted
     [[ -e $run_dir/env ]] || die "nothing is up in $run_dir; ./dev up first"
-    for ((number = count + 1; number <= program_replicas[$program]; number++)); do
+    for ((number = count + 1; number <= ${program_replicas[$program]}; number++)); do
         surplus+=("$(program_process "$program" "$number")")
     done
+    # shellcheck disable=SC2004 # the names of programs are no arithmetic
     program_replicas[$program]=$count
     program_replicas_save
     # NGINX first: nothing new is sent to those that are about to drain.
