@@ -12,7 +12,8 @@
 
 struct mr_cache;
 
-enum mr_status mr_cache_open(const char *redis_url, int timeout_ms, struct mr_cache **out, struct mr_error *err);
+enum mr_status mr_cache_open(const char *redis_url, int timeout_ms, struct mr_cache **out,
+                             struct mr_error *err);
 void mr_cache_close(struct mr_cache **cache);
 /* True and the value appended to out on a hit. */
 bool mr_cache_get(struct mr_cache *cache, const char *key, struct mr_buf *out);
