@@ -38,6 +38,9 @@ struct mr_object {
     int64_t modified_us;
 };
 
+/* True when the store refused with this Code of S3 ("NoSuchUpload"). */
+bool mr_store_said(const struct mr_error *err, const char *code);
+
 enum mr_status mr_store_open(const struct mr_config *cfg, struct mr_store **out, struct mr_error *err);
 void mr_store_close(struct mr_store **store);
 
