@@ -1,6 +1,7 @@
 /* Record headers of every event: CloudEvents 1.0 Kafka binding (ce_*), W3C traceparent, content-type.
  *
- * A set of headers is kept in the database beside an event's bytes as JSON {"name":"value"}; values are text. */
+ * A set of headers is kept in the database beside an event's bytes as JSON {"name":"value"}; values are text.
+ */
 #ifndef MR_EVENT_HEADERS_H
 #define MR_EVENT_HEADERS_H
 
@@ -11,7 +12,7 @@
 #include "base/id.h"
 #include "base/span.h"
 
-#define MR_HEADERS_MAX 32
+#define MR_HEADERS_MAX      32
 #define MR_TRACEPARENT_SIZE 56
 
 struct mr_header {
@@ -31,12 +32,13 @@ void mr_headers_init(struct mr_headers *h);
 enum mr_status mr_headers_add(struct mr_headers *h, const char *name, struct mr_span value);
 /* ce_id, ce_type ("io.millrace.FileUploaded"), ce_source ("/millrace/<program>"), ce_specversion, ce_time,
  * content-type and traceparent (NULL or malformed: a new one is made). */
-enum mr_status mr_headers_event(struct mr_headers *h, const char *type, const char *program, struct mr_uuid event_id,
-                                int64_t at_us, const char *traceparent);
+enum mr_status mr_headers_event(struct mr_headers *h, const char *type, const char *program,
+                                struct mr_uuid event_id, int64_t at_us, const char *traceparent);
 /* The last header of that name; {NULL,0} when there is none. */
 struct mr_span mr_headers_get(const struct mr_headers *h, const char *name);
 
-/* A new random trace, and a child span of a given one (same trace id, new parent id; W3C Trace Context 3.2). */
+/* A new random trace, and a child span of a given one (same trace id, new parent id; W3C Trace Context 3.2).
+ */
 void mr_traceparent_new(char out[MR_TRACEPARENT_SIZE]);
 void mr_traceparent_child(struct mr_span parent, char out[MR_TRACEPARENT_SIZE]);
 
