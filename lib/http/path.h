@@ -1,4 +1,5 @@
-/* Paths of the namespace (DESIGN "Upload"): absolute UTF-8 in NFC, at most 1,024 bytes, segments of 1 to 255 bytes, no
+/* Paths of the namespace (DESIGN "Upload"): absolute UTF-8 in NFC, at most 1,024 bytes, segments of 1 to 255
+ * bytes, no
  * "." or ".." segment, no control character (U+0000-001F, U+007F-009F), no trailing slash; case-sensitive. */
 #ifndef MR_HTTP_PATH_H
 #define MR_HTTP_PATH_H
@@ -6,7 +7,7 @@
 #include "base/error.h"
 #include "base/span.h"
 
-#define MR_PATH_MAX 1024
+#define MR_PATH_MAX    1024
 #define MR_SEGMENT_MAX 255
 
 /* REJECT with a text that says which rule and where. An NFD path is refused, not normalised: what a client
