@@ -286,28 +286,45 @@ enum mr_status mr_registry_compatible(struct mr_registry *r, const char *subject
     return status;
 }
 
+enum mr_status mr_registry_compatibility(struct mr_registry *r, const char *subject, char *level, size_t size,
+                                         struct mr_error *err)
+{
+    struct answer a;
+    struct mr_error own;
+    struct mr_error *e = err ? err : &own;
+    level[0] = '\0';
+    if (call(r, "GET", "/config/", subject, "", NULL, &a, e) != MR_OK) {
+        bool unset = e->class == MR_CLASS_REJECT && e->code == 404;
+        if (unset) {
+            mr_error_clear(e);
+        }
+        return unset ? MR_OK : MR_FAIL;
+    }
+    const char *kept = json_string_value(json_object_get(a.json, "compatibilityLevel"));
+    snprintf(level, size, "%s", kept ? kept : "");
+    answer_free(&a);
+    return MR_OK;
+}
+
 enum mr_status mr_registry_set_compatibility(struct mr_registry *r, const char *subject, const char *level,
                                              struct mr_error *err)
 {
     struct answer a;
-    char body[128];
+    char body[128], kept[64];
     snprintf(body, sizeof body, "{\"compatibility\":\"%.64s\"}", level);
     if (call(r, "PUT", "/config/", subject, "", body, &a, err) != MR_OK) {
         return MR_FAIL;
     }
     answer_free(&a);
-    if (call(r, "GET", "/config/", subject, "", NULL, &a, err) != MR_OK) {
+    if (mr_registry_compatibility(r, subject, kept, sizeof kept, err) != MR_OK) {
         return MR_FAIL;
     }
-    const char *kept = json_string_value(json_object_get(a.json, "compatibilityLevel"));
-    bool same = kept && strcmp(kept, level) == 0;
-    if (!same) {
-        mr_error_set(err, MR_CLASS_FATAL, 0,
-                     "schema registry: compatibility of %.128s is %.64s after setting %.64s", subject,
-                     kept ? kept : "unset", level);
+    if (strcmp(kept, level) == 0) {
+        return MR_OK;
     }
-    answer_free(&a);
-    return same ? MR_OK : MR_FAIL;
+    return mr_error_set(err, MR_CLASS_FATAL, 0,
+                        "schema registry: compatibility of %.128s is %.64s after setting %.64s", subject,
+                        kept[0] ? kept : "unset", level);
 }
 
 enum mr_status mr_registry_probe(struct mr_registry *r, struct mr_error *err)

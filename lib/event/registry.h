@@ -30,6 +30,9 @@ enum mr_status mr_registry_register(struct mr_registry *r, const char *subject, 
 /* POST /compatibility/subjects/{subject}/versions: against every version. True when the subject is new. */
 enum mr_status mr_registry_compatible(struct mr_registry *r, const char *subject, const char *json,
                                       int *compatible, struct mr_buf *reason, struct mr_error *err);
+/* GET /config/{subject}; "" when the subject has none of its own. */
+enum mr_status mr_registry_compatibility(struct mr_registry *r, const char *subject, char *level, size_t size,
+                                         struct mr_error *err);
 /* PUT /config/{subject}, read back and compared: FATAL when the registry did not keep it. */
 enum mr_status mr_registry_set_compatibility(struct mr_registry *r, const char *subject, const char *level,
                                              struct mr_error *err);
