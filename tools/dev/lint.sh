@@ -68,7 +68,7 @@ verb_lint() {
     --tidy) tidy=yes ;;
     *) usage_error "lint has no option '$1'" ;;
     esac
-    setup_ensure build
+    setup_ensure build tests
     lint_run formatting lint_format
     lint_run 'shell scripts' lint_shell
     lint_run topics lint_topics
@@ -81,6 +81,6 @@ verb_lint() {
 
 verb_fmt() {
     [[ -e $root/.clang-format ]] || die "there is no .clang-format"
-    setup_ensure build
+    setup_ensure tests
     (cd "$root" && lint_c_files | xargs --no-run-if-empty clang-format -i)
 }

@@ -2,14 +2,14 @@
 # Debian's packages. Which ones are needed depends on what is to be done: an image build wants no servers.
 
 packages_build=(
-    build-essential ca-certificates clang-format clang-tidy cmake curl git ninja-build pkg-config python3 shellcheck
+    build-essential ca-certificates cmake curl git ninja-build pkg-config python3
     libavro-dev libcmocka-dev libcurl4-openssl-dev libhiredis-dev libinih-dev libjansson-dev libjwt-dev
     libmicrohttpd-dev libpq-dev libsodium-dev libsqlite3-dev libssl-dev libutf8proc-dev libxml2-dev libzstd-dev zlib1g-dev
 )
 packages_stack=(
     bsdextrautils gettext-base nginx-light postgresql-15 postgresql-client-15 procps redis-server util-linux
 )
-packages_tests=(python3-venv gcovr)
+packages_tests=(clang-format clang-tidy gcovr python3-venv shellcheck)
 
 # Many machines have these in another form than Debian's: looked for by command, so that they are not installed twice.
 packages_by_command() {

@@ -231,8 +231,8 @@ server_minio_ready() {
 server_minio_after() {
     local mark=$run_dir/state/minio.bucket
     [[ -e $mark ]] && return
-    AWS_ACCESS_KEY_ID=millrace AWS_SECRET_ACCESS_KEY=$(secret s3.secret_key) \
-        server_python "$tools_dir/make-bucket.py" "http://$(server_address minio)" millrace >>"$run_dir/minio.log" 2>&1
+    "$root/tools/store/make-bucket" "http://$(server_address minio)" millrace millrace \
+        "$run_dir/secrets/s3.secret_key" >>"$run_dir/minio.log" 2>&1
     touch "$mark"
 }
 
