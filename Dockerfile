@@ -50,7 +50,7 @@ ENTRYPOINT ["mr"]
 
 # MinIO publishes no current images, so the pinned source is built, the same one that ./dev up runs.
 FROM golang:1.26-bookworm AS minio-build
-COPY tools/dev/versions.sh tools/dev/packages.sh tools/dev/output.sh /src/tools/dev/
+COPY tools/dev/versions.sh tools/dev/go.sh /src/tools/dev/
 COPY tools/dev/deps/minio.sh /src/tools/dev/deps/
 RUN /src/tools/dev/deps/minio.sh /out
 

@@ -4,8 +4,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=tools/dev/versions.sh
 source "$here/../versions.sh"
-# shellcheck source=tools/dev/packages.sh
-source "$here/../packages.sh"
+# shellcheck source=tools/dev/go.sh
+source "$here/../go.sh"
 out=$1
 
 
