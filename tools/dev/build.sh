@@ -26,12 +26,13 @@ build_preset() {
     ) 6>"$dir/.lock"
 }
 
+# Everything that compiles is compiled, so that one broken program does not keep the others from being tried.
 build_compile() {
     local preset=$1 dir=$2 log=$3
     if [[ -t 2 ]]; then
-        MR_DEPS_DIR=$deps_dir ninja -C "$dir" >&2 6>&- || die "build: $preset does not compile"
-    elif ! MR_DEPS_DIR=$deps_dir ninja -C "$dir" >"$log" 2>&1 </dev/null 6>&-; then
-        grep -E 'error|FAILED|warning' "$log" | head -n 30 >&2 || true
+        MR_DEPS_DIR=$deps_dir ninja -k 0 -C "$dir" >&2 6>&- || die "build: $preset does not compile"
+    elif ! MR_DEPS_DIR=$deps_dir ninja -k 0 -C "$dir" >"$log" 2>&1 </dev/null 6>&-; then
+        grep -iE -A 3 'error|failed|warning:' "$log" | head -n 30 >&2 || true
         die "build: $preset does not compile; the whole output is $log"
     fi
 }
