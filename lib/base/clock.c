@@ -65,7 +65,7 @@ static void date_of_days(int64_t days, int64_t *year, int *month, int *day)
 const char *mr_rfc3339(int64_t us, char *out)
 {
     int64_t seconds = us / US_PER_S - (us % US_PER_S < 0);
-    int64_t micros = us - seconds * US_PER_S;
+    int64_t micros = us % US_PER_S + (us % US_PER_S < 0 ? US_PER_S : 0);
     int64_t days = seconds / S_PER_DAY - (seconds % S_PER_DAY < 0);
     unsigned of_day = (unsigned)(seconds - days * S_PER_DAY);
     int64_t year;

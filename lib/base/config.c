@@ -73,6 +73,8 @@ static enum mr_status give(struct loader *l, size_t index, const char *text, boo
     if (g->level == level)
         return mr_error_set(l->err, MR_CLASS_FATAL, 0, "%s is given twice: by %s and by %s",
                             mr_settings[index].name, g->origin, origin);
+    if (g->level > level)
+        return MR_OK; /* flags come first, as one of them names the file */
     *g = (struct given){.text = text, .is_file = is_file, .level = level};
     snprintf(g->origin, sizeof(g->origin), "%s", origin);
     return MR_OK;
