@@ -1,5 +1,6 @@
 /* Producer: acks=all, idempotent, partitioner=murmur2_random (the Java client's), lz4. Owns a thread that
- * serves delivery reports. Any thread may send; reports are called on the producer's thread and must be short. */
+ * serves delivery reports. Any thread may send; reports are called on the producer's thread and must be
+ * short. */
 #ifndef MR_STREAM_PRODUCER_H
 #define MR_STREAM_PRODUCER_H
 
@@ -20,20 +21,24 @@ struct mr_outgoing {
     const char *topic;
     int32_t partition; /* -1: by the key */
     struct mr_span key;
-    struct mr_span value; /* p == NULL: a null value (tombstone); copied */
+    struct mr_span value;             /* p == NULL: a null value (tombstone); copied */
     const struct mr_headers *headers; /* may be NULL; copied */
 };
 
-/* err is NULL when every in-sync replica has it; else RETRY (not known to be on the log) or REJECT (too large). */
+/* err is NULL when every in-sync replica has it; else RETRY (not known to be on the log), REJECT (too large,
+ * no such partition) or FATAL (the producer is broken for good: librdkafka's idempotence cannot go on; end
+ * the program). */
 typedef void (*mr_delivery_fn)(void *ctx, const struct mr_error *err, int32_t partition, int64_t offset);
 
-enum mr_status mr_producer_open(const struct mr_producer_options *o, struct mr_producer **out, struct mr_error *err);
+enum mr_status mr_producer_open(const struct mr_producer_options *o, struct mr_producer **out,
+                                struct mr_error *err);
 /* Waits up to timeout_ms for what is under way; what is left is reported as failed. */
 void mr_producer_close(struct mr_producer **p, int timeout_ms);
 
-/* Enqueues; `done` is called exactly once when MR_OK is returned, never when MR_FAIL is (queue full: RETRY). */
-enum mr_status mr_producer_send(struct mr_producer *p, const struct mr_outgoing *r, mr_delivery_fn done, void *ctx,
-                                struct mr_error *err);
+/* Enqueues; `done` is called exactly once when MR_OK is returned, never when MR_FAIL is (queue full: RETRY).
+ */
+enum mr_status mr_producer_send(struct mr_producer *p, const struct mr_outgoing *r, mr_delivery_fn done,
+                                void *ctx, struct mr_error *err);
 /* Sends n records and waits until all are acknowledged; the first failure is returned. */
 enum mr_status mr_producer_send_wait(struct mr_producer *p, const struct mr_outgoing *r, size_t n,
                                      struct mr_error *err);

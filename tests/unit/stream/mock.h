@@ -1,0 +1,93 @@
+/* librdkafka's mock cluster, and plain clients to put records into it and read them back. */
+#ifndef MR_TEST_MOCK_H
+#define MR_TEST_MOCK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+/* cmocka.h needs what is above. */
+#include <cmocka.h>
+
+#include <librdkafka/rdkafka.h>
+#include <librdkafka/rdkafka_mock.h>
+
+#include "base/clock.h"
+#include "stream/producer.h"
+
+struct mock {
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *cluster;
+    const char *brokers;
+};
+
+static inline void mock_open(struct mock *m)
+{
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "client.id", "mock", why, sizeof why);
+    rd_kafka_conf_set(conf, "log_level", "0", why, sizeof why);
+    m->rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    assert_non_null(m->rk);
+    m->cluster = rd_kafka_mock_cluster_new(m->rk, 1);
+    assert_non_null(m->cluster);
+    m->brokers = rd_kafka_mock_cluster_bootstraps(m->cluster);
+    rd_kafka_mock_group_initial_rebalance_delay_ms(m->cluster, 0);
+}
+
+static inline void mock_close(struct mock *m)
+{
+    rd_kafka_mock_cluster_destroy(m->cluster);
+    rd_kafka_destroy(m->rk);
+}
+
+static inline void mock_topic(struct mock *m, const char *topic, int partitions)
+{
+    assert_int_equal(rd_kafka_mock_topic_create(m->cluster, topic, partitions, 1),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/* What a reader of a whole partition is called with. */
+typedef void (*mock_seen_fn)(void *ctx, const rd_kafka_message_t *m);
+
+/* Reads a partition from its start to its end; returns how many records it has. */
+static inline int mock_read(struct mock *m, const char *topic, int32_t partition, mock_seen_fn seen,
+                            void *ctx)
+{
+    char why[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", m->brokers, why, sizeof why);
+    rd_kafka_conf_set(conf, "group.id", "reader", why, sizeof why);
+    rd_kafka_conf_set(conf, "enable.partition.eof", "true", why, sizeof why);
+    rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof why);
+    assert_non_null(rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(rk, list), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+    int n = 0;
+    for (int64_t end = mr_mono_ms() + 10000; mr_mono_ms() < end;) {
+        rd_kafka_message_t *msg = rd_kafka_consumer_poll(rk, 100);
+        bool at_end = msg && msg->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
+        if (msg && !msg->err) {
+            n++;
+            if (seen) {
+                seen(ctx, msg);
+            }
+        }
+        if (msg) {
+            rd_kafka_message_destroy(msg);
+        }
+        if (at_end) {
+            break;
+        }
+    }
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+    return n;
+}
+
+#endif
