@@ -60,7 +60,8 @@ create table file_versions (
 );
 create index file_versions_hash on file_versions (content_hash);
 
--- One row per stage of a version: the newest report wins, by (attempt time, attempt, outcome), so any order of
+-- One row per stage of a version. The newest report wins, by (finished or else started, attempt, outcome, the rest);
+-- a verdict is replaced by a newer verdict only, so that a scan under way does not lift a quarantine. Any order of
 -- delivery ends in the same row.
 create table file_stages (
     file_id       uuid not null,
@@ -69,6 +70,7 @@ create table file_stages (
     event_id      uuid not null,
     outcome       text not null,
     verdict       text,
+    verdict_at    timestamptz, -- when the report that gave the verdict was made
     reason        text,
     engine        text,
     attempt       integer not null,
@@ -76,8 +78,26 @@ create table file_stages (
     started_at    timestamptz not null,
     finished_at   timestamptz,
     attributes    jsonb not null default '{}',
-    updated_at    timestamptz not null,
+    updated_at    timestamptz not null, -- finished_at, else started_at
     primary key (file_id, version, stage)
+);
+
+-- Files whose purge was read from the log: what the log still says about them is not brought back by a replay.
+create table purged_files (
+    file_id   uuid primary key,
+    purged_at timestamptz not null default now()
+);
+
+-- What an operator did with a dead letter; a topic cannot lose a record from its middle. record_time is part of
+-- the key because a topic that was made anew counts from 0 again.
+create table dead_letters (
+    worker      text not null,
+    partition   integer not null,
+    "offset"    bigint not null,
+    record_time timestamptz not null,
+    action      text not null check (action in ('replayed', 'dropped')),
+    at          timestamptz not null default now(),
+    primary key (worker, partition, "offset", record_time)
 );
 
 create table upload_sessions (
