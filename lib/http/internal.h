@@ -20,10 +20,6 @@
 #define MR_HTTP_DISCARD_MAX   (16u << 20) /* of a refused body is read, so that the answer arrives */
 #define MR_HTTP_PARAMS_MAX    8
 #define MR_HTTP_REPLY_HEADERS 16
-#define MR_HTTP_TICK_MS       20000 /* a suspended connection is looked at this often */
-#define MR_HTTP_IDLE_MS       75000 /* from accept or the last answer to a whole request line */
-#define MR_HTTP_RECEIVE_MS    60000 /* from the request line to the whole request */
-#define MR_HTTP_SEND_MS       120000
 #define MR_HTTP_FLUSH_MS      1000 /* at stop: for answers on their way out */
 
 /* Names and values, each NUL-terminated, in one block: headers, query and form parameters. */
@@ -104,7 +100,19 @@ struct mr_http_list {
     size_t n;
 };
 
+/* How patient a server is. */
+struct mr_http_times {
+    int64_t tick_ms;    /* a suspended connection is looked at this often */
+    int64_t idle_ms;    /* from accept or the last answer to a whole request line */
+    int64_t receive_ms; /* from the request line to the whole request */
+    int64_t send_ms;
+};
+
+/* Taken by every server that starts; tests, which have less time, change it before. */
+extern struct mr_http_times mr_http_times;
+
 struct mr_http_server {
+    struct mr_http_times times;
     const struct mr_http_route *routes;
     size_t n_routes;
     void *ctx;
@@ -123,7 +131,7 @@ struct mr_http_server {
     struct mr_http_list queue;
     struct mr_http_list waiting; /* by due_ms, soonest first */
     struct mr_http_conn *conns;
-    size_t handed; /* requests handed on and not yet answered to the last byte */
+    size_t handed;        /* requests handed on and not yet answered to the last byte */
     atomic_bool stopping; /* no more long polls; connections close after the answer */
     bool ending;          /* no more requests */
     pthread_t *threads;

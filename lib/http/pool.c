@@ -190,7 +190,7 @@ static void look_after_connections(struct mr_http_server *s, int64_t now)
             c->deadline_ms = 0;
             shutdown(c->fd, SHUT_RDWR);
         }
-        if (c->rq && c->rq->suspended && now - c->rq->suspended_ms >= MR_HTTP_TICK_MS)
+        if (c->rq && c->rq->suspended && now - c->rq->suspended_ms >= s->times.tick_ms)
             resume(c->rq);
     }
 }
@@ -230,7 +230,7 @@ static void *timer_thread(void *arg)
 void mr_http_conn_open(struct mr_http_server *s, struct mr_http_conn *c)
 {
     pthread_mutex_lock(&s->lock);
-    c->deadline_ms = mr_mono_ms() + MR_HTTP_IDLE_MS;
+    c->deadline_ms = mr_mono_ms() + s->times.idle_ms;
     c->next = s->conns;
     if (c->next)
         c->next->prev = c;

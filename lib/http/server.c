@@ -18,6 +18,9 @@
 #define SPARE_FILES    256 /* descriptors for everything that is no client */
 #define BODIES_FACTOR  32  /* bodies of the largest size that may be under way together */
 
+struct mr_http_times mr_http_times = {
+    .tick_ms = 20000, .idle_ms = 75000, .receive_ms = 60000, .send_ms = 120000};
+
 /* The URL as it came, before the library cuts and decodes it in place. */
 static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *mhd)
 {
@@ -28,14 +31,14 @@ static void *on_uri(void *ctx, const char *uri, struct MHD_Connection *mhd)
         return NULL;
     struct mr_http_request *rq = mr_http_request_new(s, mhd, conn, uri ? uri : "");
     if (rq)
-        mr_http_conn_deadline(s, conn, rq, MR_HTTP_RECEIVE_MS);
+        mr_http_conn_deadline(s, conn, rq, s->times.receive_ms);
     return rq;
 }
 
 static enum MHD_Result answer(struct mr_http_request *rq)
 {
     rq->stage = MR_HTTP_SENT;
-    mr_http_conn_deadline(rq->server, rq->conn, rq, MR_HTTP_SEND_MS);
+    mr_http_conn_deadline(rq->server, rq->conn, rq, rq->server->times.send_ms);
     return mr_http_reply_send(rq);
 }
 
@@ -77,11 +80,12 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request,
                          enum MHD_RequestTerminationCode how)
 {
     (void)mhd, (void)how;
+    struct mr_http_server *s = ctx;
     struct mr_http_request *rq = *request;
     *request = NULL;
     if (!rq)
         return;
-    mr_http_conn_deadline(ctx, rq->conn, NULL, MR_HTTP_IDLE_MS);
+    mr_http_conn_deadline(s, rq->conn, NULL, s->times.idle_ms);
     mr_http_pool_gone(rq);
 }
 
@@ -195,7 +199,7 @@ static enum mr_status start_daemon(struct mr_http_server *s, struct mr_error *er
         on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)(MR_HTTP_IDLE_MS / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+        (unsigned)(s->times.idle_ms / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
         on_uri, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
         s, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, s, MHD_OPTION_END);
     if (!s->daemon)
@@ -209,6 +213,8 @@ enum mr_status mr_http_server_start(const struct mr_http_options *o, struct mr_h
     struct mr_http_server *s = calloc(1, sizeof(*s));
     if (!s)
         return mr_error_set(err, MR_CLASS_FATAL, ENOMEM, "start the HTTP service: out of memory");
+    s->times =
+        (struct mr_http_times){.tick_ms = 20000, .idle_ms = 75000, .receive_ms = 60000, .send_ms = 120000};
     s->routes = o->routes;
     s->n_routes = o->n_routes;
     s->ctx = o->ctx;
@@ -242,10 +248,13 @@ void mr_http_server_stop(struct mr_http_server **server, int timeout_ms)
     if (s->daemon)
         MHD_quiesce_daemon(s->daemon);
     if (s->listen_fd >= 0)
-        close(s->listen_fd);
+        shutdown(s->listen_fd,
+                 SHUT_RDWR); /* refuses new clients; the event thread may yet look at it, so no close() */
     mr_http_pool_stop(s, timeout_ms);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
+    if (s->listen_fd >= 0)
+        close(s->listen_fd);
     mr_http_pool_close(s);
     free(s);
     *server = NULL;
