@@ -7,7 +7,7 @@ build_dir_of() {
     if [[ $1 == release ]]; then echo "$build_dir"; else echo "$build_dir-$1"; fi
 }
 
-# build_preset PRESET: configures once (CMake itself notices when its files change), then compiles what changed.
+# build_preset PRESET: configures when the presets changed (CMake itself notices when its own files do), then compiles.
 build_preset() {
     local preset=$1 dir log
     dir=$(build_dir_of "$preset")
@@ -15,7 +15,7 @@ build_preset() {
     mkdir -p "$dir"
     (
         flock 6
-        if [[ ! -e $dir/build.ninja ]]; then
+        if [[ ! -e $dir/build.ninja || $root/CMakePresets.json -nt $dir/build.ninja ]]; then
             say "build: configuring $preset"
             if ! (cd "$root" && MR_DEPS_DIR=$deps_dir cmake --preset "$preset") >"$log" 2>&1 </dev/null 6>&-; then
                 show_tail "$log"

@@ -48,7 +48,7 @@ program_ports() {
 }
 
 program_bin_dir() {
-    local preset=${MR_PRESET:-release}
+    local preset=${DEV_PRESET:-release}
     echo "$(build_dir_of "$preset")/bin"
 }
 

@@ -67,7 +67,7 @@ verb_up() {
 stack_up() {
     local started=$SECONDS
     setup_ensure build stack tests
-    if [[ ${MR_BUILD:-yes} == no ]]; then
+    if [[ ${DEV_BUILD:-yes} == no ]]; then
         stack_start_servers "${servers[@]}"
     else
         stack_start_servers_and_build
@@ -84,7 +84,7 @@ stack_up() {
 stack_start_servers_and_build() {
     local build_failed=''
     stack_launch_servers "${servers[@]}"
-    (build_preset "${MR_PRESET:-release}") || build_failed=yes
+    (build_preset "${DEV_PRESET:-release}") || build_failed=yes
     stack_await_launched
     [[ -z $build_failed ]] || die "the servers are up, but the programs could not be built"
 }

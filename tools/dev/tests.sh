@@ -43,7 +43,7 @@ test_all() {
     # Without these a signal would skip the above.
     trap 'exit 130' INT
     trap 'exit 143' TERM
-    export MR_TEST_FULL=$full
+    [[ -z $full ]] || export MR_TEST_FULL=1
     setup_ensure build stack tests
     for path in "$@"; do
         suite=${path%%/*}
@@ -107,7 +107,7 @@ test_on_stack() {
     local path=$1 expression=$2
     test_stack_up || return 0
     # Tests that restart things want the programs as they are now.
-    test_pytest "$path" "$expression" MR_RUN_DIR="$test_run_dir" MR_DEPS_DIR="$deps_dir" MR_BUILD=no
+    test_pytest "$path" "$expression" MR_RUN_DIR="$test_run_dir" MR_DEPS_DIR="$deps_dir" DEV_BUILD=no
 }
 
 # The stack of this run, started when the first suite needs it.
