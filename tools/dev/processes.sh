@@ -31,12 +31,13 @@ process_has_died() {
 # process_sweep NAME: kills what a dead NAME left behind: NGINX's workers, PostgreSQL's backends. They are in the session
 # that NAME was started in, and have a working directory of this run folder; anything else is not ours.
 process_sweep() {
-    local session member directory
+    local session member directory home
+    home=$(readlink -f "$run_dir/postgres")
     { read -r session <"$run_dir/$1.pid"; } 2>/dev/null || return 0
     for member in $(pgrep --session "$session" || true); do
         directory=$(readlink "/proc/$member/cwd" || true)
         case $directory/ in
-        "$run_dir"/* | "$(postgres_elsewhere)"/*) kill -s KILL "$member" 2>/dev/null || true ;;
+        "$run_dir"/* | "$home"/*) kill -s KILL "$member" 2>/dev/null || true ;;
         esac
     done
 }

@@ -93,31 +93,40 @@ postgres_home() {
         if postgres_run test -x "$run_dir"; then
             mkdir "$home"
         else
-            mkdir -p "$(postgres_elsewhere)"
-            ln -s "$(postgres_elsewhere)" "$home"
+            ln -sfn "$(mktemp -d /var/tmp/millrace-postgres.XXXXXX)" "$home"
         fi
-        [[ $EUID -ne 0 ]] || chown postgres:postgres "$home/"
-        chmod 700 "$home/"
+        postgres_own "$home/"
     fi
     readlink -f "$home"
 }
 
-postgres_elsewhere() {
-    echo "/var/tmp/millrace-postgres-$(run_dir_hash)"
-}
-
-run_dir_hash() {
-    sha256sum <<<"$run_dir" | cut -c 1-8
+postgres_own() {
+    chmod 700 "$1"
+    [[ $EUID -ne 0 ]] || chown postgres "$1"
 }
 
 # A socket's path has at most 107 bytes, and run folders may be deep.
 postgres_socket_dir() {
-    local home=$1
+    local home=$1 link=$run_dir/postgres-socket
     if ((${#home} < 80)); then
         echo "$home"
-    else
-        echo "/tmp/millrace-$(run_dir_hash)"
+        return
     fi
+    if [[ ! -e $link ]]; then
+        ln -sfn "$(mktemp -d /tmp/millrace-socket.XXXXXX)" "$link"
+        postgres_own "$link/"
+    fi
+    readlink -f "$link"
+}
+
+# What of PostgreSQL is not in the run folder itself.
+postgres_elsewhere() {
+    local link
+    for link in "$run_dir/postgres" "$run_dir/postgres-socket"; do
+        if [[ -L $link ]]; then
+            readlink -f "$link"
+        fi
+    done
 }
 
 server_postgres_start() {
@@ -125,10 +134,6 @@ server_postgres_start() {
     home=$(postgres_home)
     bin=$(postgres_bin)
     socket_dir=$(postgres_socket_dir "$home")
-    if [[ ! -d $socket_dir ]]; then
-        install -d -m 700 "$socket_dir"
-        [[ $EUID -ne 0 ]] || chown postgres "$socket_dir"
-    fi
     [[ -d $home/data ]] || postgres_init "$home" "$bin"
     postgres_forget_dead "$home"
     process_start postgres "${postgres_command[@]}" "$bin/postgres" -D "$home/data" \
@@ -172,7 +177,8 @@ server_postgres_ready() {
 }
 
 server_postgres_after() {
-    local mark=$run_dir/state/postgres.database
+    local mark
+    mark=$(postgres_home)/database-is-made
     [[ -e $mark ]] && return
     PGPASSWORD=$(secret pg.superuser) "$(postgres_bin)/psql" -qX -v ON_ERROR_STOP=1 \
         -h 127.0.0.1 -p "${ports[postgres]}" -U postgres postgres >>"$run_dir/postgres.log" 2>&1 <<SQL
@@ -229,7 +235,7 @@ server_minio_ready() {
 }
 
 server_minio_after() {
-    local mark=$run_dir/state/minio.bucket
+    local mark=$run_dir/minio/bucket-is-made
     [[ -e $mark ]] && return
     "$root/tools/store/make-bucket" "http://$(server_address minio)" millrace millrace \
         "$run_dir/secrets/s3.secret_key" >>"$run_dir/minio.log" 2>&1

@@ -310,7 +310,9 @@ stack_stop() {
 }
 
 stack_wipe() {
-    rm -rf "$(postgres_elsewhere)" "/tmp/millrace-$(run_dir_hash)" "$run_dir"
+    local elsewhere
+    mapfile -t elsewhere < <(postgres_elsewhere)
+    rm -rf "${elsewhere[@]}" "$run_dir"
     say "down: $run_dir is removed"
 }
 
