@@ -213,8 +213,7 @@ enum mr_status mr_http_server_start(const struct mr_http_options *o, struct mr_h
     struct mr_http_server *s = calloc(1, sizeof(*s));
     if (!s)
         return mr_error_set(err, MR_CLASS_FATAL, ENOMEM, "start the HTTP service: out of memory");
-    s->times =
-        (struct mr_http_times){.tick_ms = 20000, .idle_ms = 75000, .receive_ms = 60000, .send_ms = 120000};
+    s->times = mr_http_times;
     s->routes = o->routes;
     s->n_routes = o->n_routes;
     s->ctx = o->ctx;

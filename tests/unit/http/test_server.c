@@ -477,8 +477,12 @@ static void test_patience(void **state)
 {
     (void)state;
     static char answer[ANSWER_MAX];
-    server->times =
+    const struct mr_http_times patient = mr_http_times;
+    mr_http_server_stop(&server, 0);
+    mr_http_times =
         (struct mr_http_times){.tick_ms = 200, .idle_ms = 1500, .receive_ms = 700, .send_ms = 1500};
+    start();
+    mr_http_times = patient;
     int gone = dial(mr_http_server_port(server));
     const char *text = "GET /wait HTTP/1.1\r\nHost: t\r\n\r\n";
     atomic_store(&calls, 0);
