@@ -6,12 +6,19 @@ create table users (
     email         text not null,
     name          text not null,
     password_hash text not null,
-    failures      integer not null default 0,
-    blocked_until timestamptz,
     created_at    timestamptz not null default now(),
     disabled_at   timestamptz
 );
 create unique index users_email on users (lower(email));
+
+-- Failed logins by address, whether it has an account or not: an account must not show by being blocked.
+create table login_failures (
+    address_sha256 bytea primary key, -- of the address in lower case
+    failures       integer not null,
+    blocked_until  timestamptz,
+    seen_at        timestamptz not null default now()
+);
+create index login_failures_age on login_failures (seen_at);
 
 create table invites (
     token_sha256 bytea primary key,
@@ -44,6 +51,7 @@ create table files (
     deleted_version bigint
 );
 create unique index files_owner_path on files (user_id, path);
+create index files_deleted on files (user_id, path) where deleted_at is not null;
 
 create table file_versions (
     file_id      uuid not null,
