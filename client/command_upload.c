@@ -1,0 +1,186 @@
+#include "client/commands.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "client/remote.h"
+#include "client/transfers.h"
+#include "client/upload.h"
+
+/* Where things go: `as` names the one thing that is uploaded; otherwise each goes into `folder` under its own
+ * name. */
+struct place {
+    char *folder;
+    char *as;
+};
+
+static void place_free(struct place *p)
+{
+    free(p->folder);
+    free(p->as);
+}
+
+static bool ends_with_slash(const char *s)
+{
+    size_t n = strlen(s);
+    return n > 0 && s[n - 1] == '/';
+}
+
+/* The last of several arguments is the place on the server. */
+static enum mr_status find_place(const struct mr_options *o, struct place *place, int *n_locals,
+                                 struct mr_error *err)
+{
+    *place = (struct place){0};
+    *n_locals = o->n_args > 1 ? o->n_args - 1 : 1;
+    const char *remote = o->n_args > 1 ? o->args[o->n_args - 1] : "/";
+    if (remote[0] != '/')
+        return mr_error_set(
+            err, MR_CLASS_REJECT, EINVAL,
+            "%s: the last argument is the place on the server and begins with / (use / for the top)", remote);
+    char *path = mr_remote_path(remote, err);
+    if (!path)
+        return MR_FAIL;
+    if (*n_locals > 1 || ends_with_slash(remote))
+        place->folder = path;
+    else
+        place->as = path;
+    return MR_OK;
+}
+
+static void failed(struct mr_transfers *run, const char *local, const struct mr_error *err)
+{
+    mr_transfers_failed(run, local, json_pack("{s:o}", "local", mr_json_name(local)), err);
+}
+
+/* A name in NFD, as some systems write them, is another name on the server: said with -v. */
+static void say_if_renamed(struct mr_transfers *run, const char *local, const char *remote)
+{
+    if (strcmp(mr_last_segment(local), mr_last_segment(remote)) != 0)
+        mr_ui_more(run->ui, "%s: is called %s on the server", local, remote);
+}
+
+static void add_file(struct mr_transfers *run, const char *local, const char *below, const char *root,
+                     int64_t size)
+{
+    struct mr_error err;
+    char *remote = below[0] ? mr_remote_join(root, below, &err) : strdup(root);
+    if (!remote) {
+        failed(run, local, &err);
+        return;
+    }
+    say_if_renamed(run, local, remote);
+    mr_upload_add(run, strdup(local), remote, size);
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+    return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
+static void add_entry(struct mr_transfers *run, const FTSENT *e, size_t prefix, const char *root)
+{
+    struct mr_error err;
+    switch (e->fts_info) {
+    case FTS_F:
+        add_file(run, e->fts_path, e->fts_path + prefix, root, e->fts_statp->st_size);
+        break;
+    case FTS_DNR:
+    case FTS_ERR:
+    case FTS_NS:
+        errno = e->fts_errno;
+        mr_error_errno(&err, "reading", e->fts_path);
+        failed(run, e->fts_path, &err);
+        break;
+    case FTS_SL:
+    case FTS_SLNONE:
+    case FTS_DEFAULT:
+        mr_ui_note(run->ui, "%s: left out, it is a link or a special file", e->fts_path);
+        break;
+    default: /* folders, before and after their content */
+        break;
+    }
+}
+
+/* Links below are not followed: a tree could lead anywhere through them. */
+static void add_folder(struct mr_transfers *run, const char *local, const char *root)
+{
+    char *const paths[] = {(char *)local, NULL};
+    size_t prefix = strlen(local);
+    while (prefix > 1 && local[prefix - 1] == '/')
+        prefix--; /* fts drops trailing slashes */
+    FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
+    if (!tree)
+        abort();
+    for (FTSENT *e; !mr_transfers_over(run) && (e = fts_read(tree));) {
+        size_t skip = prefix;
+        while (e->fts_path[skip] == '/')
+            skip++;
+        add_entry(run, e, skip, root);
+    }
+    fts_close(tree);
+}
+
+/* The name under which a local argument goes into a folder: of "." and ".." and "/", the real one. */
+static char *name_of(const char *local, struct mr_error *err)
+{
+    char *real = realpath(local, NULL);
+    char *trimmed = strdup(local);
+    for (size_t n = strlen(trimmed); n > 1 && trimmed[n - 1] == '/'; n--)
+        trimmed[n - 1] = '\0';
+    const char *last = mr_last_segment(trimmed);
+    bool plain = last[0] && strcmp(last, ".") != 0 && strcmp(last, "..") != 0;
+    char *out = plain ? strdup(last) : real ? strdup(mr_last_segment(real)) : NULL;
+    if (!out || !out[0]) {
+        mr_error_set(err, MR_CLASS_REJECT, EINVAL, "%s: has no name of its own, name one on the server",
+                     local);
+        free(out);
+        out = NULL;
+    }
+    free(real);
+    free(trimmed);
+    return out;
+}
+
+static enum mr_status add_local(struct mr_transfers *run, const char *local, const struct place *place,
+                                struct mr_error *err)
+{
+    struct stat st;
+    if (stat(local, &st) != 0)
+        return mr_error_errno(err, "opening", local);
+    if (S_ISDIR(st.st_mode) && !run->options->recursive)
+        return mr_error_set(err, MR_CLASS_REJECT, EISDIR,
+                            "it is a folder: -r uploads folders with everything in them");
+    char *name = place->as ? NULL : name_of(local, err);
+    char *root = place->as ? strdup(place->as) : name ? mr_remote_join(place->folder, name, err) : NULL;
+    free(name);
+    if (!root)
+        return MR_FAIL;
+    if (S_ISDIR(st.st_mode))
+        add_folder(run, local, root);
+    else
+        add_file(run, local, "", root, st.st_size);
+    free(root);
+    return MR_OK;
+}
+
+enum mr_exit mr_command_upload(const struct mr_options *o, struct mr_ui *ui)
+{
+    struct mr_transfers run;
+    struct place place;
+    struct mr_error err;
+    int n;
+    if (find_place(o, &place, &n, &err) != MR_OK)
+        return (enum mr_exit)mr_ui_fail(ui, &err);
+    if (mr_transfers_start(&run, o, ui, "uploading", "uploads", &err) != MR_OK) {
+        place_free(&place);
+        return (enum mr_exit)mr_ui_fail(ui, &err);
+    }
+    for (int i = 0; i < n && !mr_transfers_over(&run); i++)
+        if (add_local(&run, o->args[i], &place, &err) != MR_OK)
+            failed(&run, o->args[i], &err);
+    place_free(&place);
+    return mr_transfers_finish(&run, "uploaded");
+}
