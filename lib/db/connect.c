@@ -117,8 +117,8 @@ static void connect_failed(PGconn *conn, struct mr_error *err)
     char state[6];
     const char *message = PQerrorMessage(conn);
     const char *found = sqlstate_in(message, state);
-    if (!*message)
-        message = "timeout";
+    if (PQstatus(conn) != CONNECTION_BAD)
+        message = "no answer within 3 s"; /* libpq has not given up: finish() has */
     enum mr_error_class class = mr_db_class(found);
     mr_error_set(err, class, found ? mr_sqlstate(found) : 0, "connect to PostgreSQL: %.*s",
                  (int)strcspn(message, "\n"), message);

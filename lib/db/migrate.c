@@ -170,7 +170,7 @@ static enum mr_status run_file(struct mr_db *db, const struct migration *m, stru
     /* A COMMIT inside the file would leave half of it behind when the rest fails. */
     if (!mr_db_in_transaction(db))
         return mr_error_set(err, MR_CLASS_FATAL, 0, "the file ends its own transaction");
-    if (remember(db, m, err) != MR_OK)
+    if (mr_db_exec(db, "RESET search_path", err) != MR_OK || remember(db, m, err) != MR_OK)
         return MR_FAIL;
     return mr_db_commit(db, err);
 }
