@@ -121,15 +121,21 @@ static redisContext *take(struct mr_cache *c, struct mr_error *err)
     return r || away ? r : connect_to(c, err);
 }
 
+/* A connection that broke takes the idle ones with it: they are to the same server, which has gone. */
 static void put_back(struct mr_cache *c, redisContext *r)
 {
+    redisContext *unwanted[IDLE_MAX + 1];
+    int n = 0;
     pthread_mutex_lock(&c->lock);
-    bool keep = r && !r->err && c->n_idle < IDLE_MAX;
-    if (keep)
+    while (r->err && c->n_idle > 0)
+        unwanted[n++] = c->idle[--c->n_idle];
+    if (!r->err && c->n_idle < IDLE_MAX)
         c->idle[c->n_idle++] = r;
+    else
+        unwanted[n++] = r;
     pthread_mutex_unlock(&c->lock);
-    if (r && !keep)
-        redisFree(r);
+    while (n > 0)
+        redisFree(unwanted[--n]);
 }
 
 /* Counts a failure and says so at most once a minute. `lost`: the connection broke or was never there. */
@@ -161,7 +167,8 @@ static void finish(struct mr_cache *c, redisContext *r, redisReply *reply, const
     else if (!reply)
         mr_metric_add(MR_M_cache_requests, "failed", 1);
     freeReplyObject(reply);
-    put_back(c, r);
+    if (r)
+        put_back(c, r);
 }
 
 bool mr_cache_get(struct mr_cache *cache, const char *key, struct mr_buf *out)
