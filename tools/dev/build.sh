@@ -9,15 +9,19 @@ build_dir_of() {
 
 # build_preset PRESET: configures when the presets changed (CMake itself notices when its own files do), then compiles.
 build_preset() {
-    local preset=$1 dir log
+    local preset=$1 dir log deps=$deps_dir
     dir=$(build_dir_of "$preset")
+    if [[ $preset == tsan ]]; then
+        setup_ensure tsan
+        deps=$deps_dir/tsan
+    fi
     log=$dir/build.log
     mkdir -p "$dir"
     (
         flock 6
         if [[ ! -e $dir/build.ninja || $root/CMakePresets.json -nt $dir/build.ninja ]]; then
             say "build: configuring $preset"
-            if ! (cd "$root" && MR_DEPS_DIR=$deps_dir cmake --preset "$preset") >"$log" 2>&1 </dev/null 6>&-; then
+            if ! (cd "$root" && cmake --preset "$preset" -DMR_DEPS_DIR="$deps") >"$log" 2>&1 </dev/null 6>&-; then
                 show_tail "$log"
                 die "build: CMake could not configure $preset; the whole output is $log"
             fi
@@ -30,8 +34,8 @@ build_preset() {
 build_compile() {
     local preset=$1 dir=$2 log=$3
     if [[ -t 2 ]]; then
-        MR_DEPS_DIR=$deps_dir ninja -k 0 -C "$dir" >&2 6>&- || die "build: $preset does not compile"
-    elif ! MR_DEPS_DIR=$deps_dir ninja -k 0 -C "$dir" >"$log" 2>&1 </dev/null 6>&-; then
+        ninja -k 0 -C "$dir" >&2 6>&- || die "build: $preset does not compile"
+    elif ! ninja -k 0 -C "$dir" >"$log" 2>&1 </dev/null 6>&-; then
         grep -iE -A 3 'error|failed|warning:' "$log" | head -n 30 >&2 || true
         die "build: $preset does not compile; the whole output is $log"
     fi

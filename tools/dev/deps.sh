@@ -7,9 +7,10 @@
 dep_key() {
     local name=$1 variables
     shift
-    variables=$(grep -oE '\$\{?[A-Z]+_[A-Z_]+' "$tools_dir/deps/$name.sh" | tr -d '{$' | sort -u)
+    set -- "$tools_dir/deps/$name.sh" "$@"
+    variables=$(grep -ohE '\$\{?[A-Z]+_[A-Z_]+' "$@" | tr -d '{$' | sort -u)
     {
-        cat "$tools_dir/deps/$name.sh" "$@"
+        cat "$@"
         grep -wF "$variables" "$tools_dir/versions.sh" || true
         uname -m
     } | sha256sum | cut -c 1-16

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # ./dev setup: everything a machine with nothing but git still lacks.
 
-# Groups: build (compile the programs), stack (run the servers), tests (run the tests and the readiness checks).
-setup_groups=(build stack tests)
+# Groups: build (compile the programs), stack (run the servers), tests (run the tests and the readiness checks), tsan
+# (compile for ThreadSanitizer).
+setup_groups=(build stack tests tsan)
 
 setup_packages() {
     case $1 in
@@ -23,6 +24,7 @@ setup_deps() {
         dep_ensure minio
         ;;
     tests) dep_ensure venv "$root/tests/requirements.txt" ;;
+    tsan) setup_librdkafka_tsan ;;
     esac
 }
 
@@ -35,6 +37,13 @@ setup_librdkafka() {
     fi
 }
 
+# In a folder that has the layout of .deps, for CMake to be pointed at.
+setup_librdkafka_tsan() {
+    dep_ensure librdkafka-tsan "$tools_dir/deps/librdkafka.sh"
+    mkdir -p "$deps_dir/tsan"
+    ln -sfn ../librdkafka-tsan "$deps_dir/tsan/librdkafka"
+}
+
 setup_key() {
     cat "$tools_dir/versions.sh" "$tools_dir/packages.sh" "$tools_dir/setup.sh" "$tools_dir"/deps/*.sh \
         "$root/tests/requirements.txt" | sha256sum | cut -c 1-16
@@ -45,7 +54,7 @@ setup_is_done() {
     local group=$1 key=$2 link
     [[ $(cat "$deps_dir/.set-up-$group" 2>/dev/null) == "$key" ]] || return 1
     for link in "$deps_dir"/*; do
-        [[ -e $link/.complete ]] || return 1
+        [[ ! -L $link || -e $link/.complete ]] || return 1
     done
 }
 
