@@ -139,6 +139,7 @@ create table upload_sessions (
 create index upload_sessions_user_open on upload_sessions (user_id) where state in ('open', 'completing');
 create index upload_sessions_sweep on upload_sessions (expires_at) where state in ('open', 'completing');
 create index upload_sessions_unpublished on upload_sessions (assembled_at) where state = 'assembled';
+create index upload_sessions_unclean on upload_sessions (touched_at) where state in ('aborted', 'expired');
 create index upload_sessions_file on upload_sessions (file_id);
 create index upload_sessions_key on upload_sessions (s3_key);
 
