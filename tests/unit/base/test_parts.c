@@ -51,7 +51,7 @@ static void parts_tile_the_file(void **state)
     for (int64_t base = 8 * MIB; base <= 1LL << 50; base *= 2)
         for (int64_t delta = -1; delta <= 1; delta++) {
             check_parts_tile(base + delta);
-            check_parts_tile(base * 10000 / 16 + delta);
+            check_parts_tile(base / 16 * 10000 + delta);
         }
     srandom(4711);
     for (int i = 0; i < 2000; i++)
