@@ -29,12 +29,17 @@ static bool succeeded(const PGresult *r)
     return PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK;
 }
 
-/* The statement under `name` is gone or its plan does not fit the tables any more (26000; 0A000 "cached plan
- * must not change result type", the only one that executing a prepared statement gives). */
+/* The statement is gone (26000), or its plan does not fit the tables any more: "cached plan must not change
+ * result type", which only the function that reports it tells from other uses of 0A000 (the message is
+ * translated). */
 static bool is_stale(const PGresult *r)
 {
     const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    return state && (strcmp(state, "26000") == 0 || strcmp(state, "0A000") == 0);
+    const char *function = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
+    if (!state)
+        return false;
+    return strcmp(state, "26000") == 0 ||
+           (strcmp(state, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0);
 }
 
 static enum mr_status prepare(struct mr_db *db, const char *name, uint64_t hash, const char *sql,

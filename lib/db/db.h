@@ -1,5 +1,5 @@
 /* PostgreSQL over libpq: a bounded pool of connections, statements prepared once per connection, binary
- * parameters and results, transactions, pipelines.
+ * parameters and results, transactions.
  *
  * The pool may be used from any thread; a connection by the one thread that holds it. A connection that broke
  * is reset by the next acquire. Error classes by SQLSTATE (PostgreSQL docs, appendix A): 08, 40, 53, 55, 57,

@@ -236,6 +236,17 @@ static void a_changed_table_ends_a_transaction_for_a_retry(void **state)
     assert_int_equal(mr_db_commit(db, &err), MR_OK);
 }
 
+static void what_else_is_not_supported_is_fatal(void **state)
+{
+    (void)state;
+    run("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS "
+        "'BEGIN RAISE EXCEPTION ''no'' USING ERRCODE = ''0A000''; END'");
+    assert_int_equal(mr_db_begin(db, &err), MR_OK);
+    assert_int_equal(mr_db_query(db, "SELECT f()", NULL, NULL, &err), MR_FAIL);
+    assert_int_equal(err.code, mr_sqlstate("0A000"));
+    assert_int_equal(err.class, MR_CLASS_FATAL);
+}
+
 static void a_table_changed_to_nothing_fails_cleanly(void **state)
 {
     (void)state;
@@ -459,6 +470,7 @@ int main(void)
         CASE(texts_made_at_run_time_do_not_pile_up),
         CASE(a_changed_table_is_prepared_again),
         CASE(a_changed_table_ends_a_transaction_for_a_retry),
+        CASE(what_else_is_not_supported_is_fatal),
         CASE(a_table_changed_to_nothing_fails_cleanly),
         CASE(errors_have_the_class_of_their_sqlstate),
         CASE(text_that_is_not_utf8_is_rejected),
