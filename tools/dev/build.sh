@@ -36,7 +36,7 @@ build_compile() {
     if [[ -t 2 ]]; then
         ninja -k 0 -C "$dir" >&2 6>&- || die "build: $preset does not compile"
     elif ! ninja -k 0 -C "$dir" >"$log" 2>&1 </dev/null 6>&-; then
-        grep -iE -A 3 'error|failed|warning:' "$log" | head -n 30 >&2 || true
+        grep -E -A 3 'error:|Error|FAILED|undefined reference' "$log" | head -n 30 >&2 || true
         die "build: $preset does not compile; the whole output is $log"
     fi
 }
