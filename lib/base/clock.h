@@ -17,7 +17,8 @@ void mr_sleep_ms(int64_t ms);
 const char *mr_rfc3339(int64_t us, char *out);
 bool mr_rfc3339_parse(const char *s, int64_t *us);
 
-/* Exponential backoff with full jitter: a value in [base/2, min(cap, base * 2^attempt)] ms; attempt from 0. */
+/* Exponential backoff with full jitter: a value in [base/2, min(cap, base * 2^attempt)] ms; attempt from 0.
+ */
 int64_t mr_backoff_ms(int attempt, int64_t base_ms, int64_t cap_ms);
 
 #endif

@@ -1,7 +1,8 @@
 /* Configuration: one table (settings.def) gives name, type, unit, default, range, prose and who reads it;
  * this struct, --help, docs/configuration.md and the checks all come from it (varnish's params.h is the
  * model). Precedence: file < environment < flag. `s3.secret_key` is MR_S3_SECRET_KEY in the environment,
- * --s3-secret-key as a flag, and for secrets MR_S3_SECRET_KEY_FILE / --s3-secret-key-file names a file to read.
+ * --s3-secret-key as a flag, and for secrets MR_S3_SECRET_KEY_FILE / --s3-secret-key-file names a file to
+ * read.
  *
  * Unknown names are refused: a flag or file entry that this program does not read, and an environment
  * variable MR_… that no program of Millrace knows (one that another program reads is fine). */
@@ -29,10 +30,10 @@ enum mr_program {
 };
 
 #define MR_FIELD_STRING const char * /* never NULL; "" when unset */
-#define MR_FIELD_INT int64_t
-#define MR_FIELD_BYTES int64_t /* bytes; takes suffixes KiB, MiB, GiB, TiB */
-#define MR_FIELD_MS int64_t    /* milliseconds; takes suffixes ms, s, min, h, d; a bare number is ms */
-#define MR_FIELD_BOOL bool     /* true|false */
+#define MR_FIELD_INT    int64_t
+#define MR_FIELD_BYTES  int64_t /* bytes; takes suffixes KiB, MiB, GiB, TiB */
+#define MR_FIELD_MS     int64_t /* milliseconds; takes suffixes ms, s, min, h, d; a bare number is ms */
+#define MR_FIELD_BOOL   bool    /* true|false */
 #define MR_FIELD_CHOICE const char *
 #define MR_FIELD_SECRET const char *
 

@@ -8,8 +8,8 @@
 
 #include "base/span.h"
 
-#define MR_SHA256_SIZE 32
-#define MR_SHA256_HEX_SIZE 65
+#define MR_SHA256_SIZE        32
+#define MR_SHA256_HEX_SIZE    65
 #define MR_SHA256_BASE64_SIZE 45
 
 void mr_sha256(const void *p, size_t n, uint8_t out[MR_SHA256_SIZE]);

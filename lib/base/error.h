@@ -2,7 +2,8 @@
  *
  * Every function that can fail returns `enum mr_status` (or a pointer / NULL) and fills the caller's
  * `struct mr_error`. The text says what was being done, to what, and what the system said; the class says
- * what a caller can do about it. All functions are safe from any thread; an mr_error belongs to its caller. */
+ * what a caller can do about it. All functions are safe from any thread; an mr_error belongs to its caller.
+ */
 #ifndef MR_BASE_ERROR_H
 #define MR_BASE_ERROR_H
 
@@ -30,7 +31,8 @@ enum mr_status mr_error_set(struct mr_error *err, enum mr_error_class class, int
     __attribute__((format(printf, 4, 5)));
 
 /* Puts "<formatted>: " before the text that is there; class and code stay. Returns MR_FAIL. */
-enum mr_status mr_error_prefix(struct mr_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+enum mr_status mr_error_prefix(struct mr_error *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 void mr_error_clear(struct mr_error *err);
 

@@ -35,6 +35,7 @@ static inline struct mr_log_field mr_log_int(const char *name, int64_t number)
  * C has no typed variadic functions. */
 #define mr_log(level, msg, ...)                                                                              \
     mr_log_fields((level), (msg), (const struct mr_log_field[]){{0}, ##__VA_ARGS__} + 1,                     \
-                  sizeof((const struct mr_log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct mr_log_field) - 1)
+                  sizeof((const struct mr_log_field[]){{0}, ##__VA_ARGS__}) / sizeof(struct mr_log_field) -  \
+                      1)
 
 #endif

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void mr_stop_install(void);  /* before threads are started */
+void mr_stop_install(void);   /* before threads are started */
 bool mr_stop_requested(void); /* any thread */
 void mr_stop_request(void);   /* as if SIGTERM had come; any thread, async-signal-safe */
 /* Sleeps up to timeout_ms (-1: for ever); true when a stop was requested. Any number of threads. */

@@ -1,5 +1,6 @@
 /* A private PostgreSQL in a temporary folder, reached by a Unix socket only. Needs the server's programs
- * (/usr/lib/postgresql/<version>/bin); as root it runs as the user `postgres`, which the server insists on. */
+ * (/usr/lib/postgresql/<version>/bin); as root it runs as the user `postgres`, which the server insists on.
+ */
 #ifndef MR_TEST_CLUSTER_H
 #define MR_TEST_CLUSTER_H
 
