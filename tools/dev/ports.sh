@@ -32,12 +32,12 @@ ports_save() {
     mv "$run_dir/ports.new" "$run_dir/ports"
 }
 
-# True when some socket of this machine is bound to the port. /proc is read because ss is not everywhere; state 06 is
-# TIME_WAIT, which does not keep a server from listening.
+# True when some socket of this machine is bound to the port. /proc is read because ss is not everywhere. States 01, 02,
+# 03, 08 and 0A belong to a process; the others are connections on their way out, which keep no server from listening.
 port_is_taken() {
     local hex
     printf -v hex ':%04X' "$1"
-    awk -v hex="$hex" '$2 ~ hex "$" && $4 != "06" { found = 1; exit } END { exit !found }' \
+    awk -v hex="$hex" '$2 ~ hex "$" && $4 ~ /^(01|02|03|08|0A)$/ { found = 1; exit } END { exit !found }' \
         /proc/net/tcp /proc/net/tcp6 2>/dev/null
 }
 
