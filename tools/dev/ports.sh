@@ -37,8 +37,9 @@ ports_save() {
 port_is_taken() {
     local hex
     printf -v hex ':%04X' "$1"
-    awk -v hex="$hex" '$2 ~ hex "$" && $4 ~ /^(01|02|03|08|0A)$/ { found = 1; exit } END { exit !found }' \
-        /proc/net/tcp /proc/net/tcp6 2>/dev/null
+    # tcp6 is not there without IPv6.
+    { cat /proc/net/tcp /proc/net/tcp6 2>/dev/null || true; } |
+        awk -v hex="$hex" '$2 ~ hex "$" && $4 ~ /^(01|02|03|08|0A)$/ { found = 1 } END { exit !found }'
 }
 
 # True when another run folder that still exists has chosen the port.

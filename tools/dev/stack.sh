@@ -15,6 +15,11 @@ stack_lock() {
     flock -w 180 5 || die "another ./dev holds $run_dir/.lock"
 }
 
+# For what goes on after ./dev up in the same process and calls ./dev itself.
+stack_unlock() {
+    exec 5>&-
+}
+
 # --- names ---
 
 is_server() { [[ " ${servers[*]} " == *" $1 "* ]]; }
