@@ -129,6 +129,8 @@ json_t *mr_api_call(const struct mr_api *api, const struct mr_api_call *call, st
                     *call->status = reply.status;
             } else {
                 problem_error(&reply, call->problem, err);
+                if (retry_after_ms > 0) /* a conflict that passes */
+                    err->class = MR_CLASS_RETRY;
             }
             mr_web_reply_free(&reply);
         }

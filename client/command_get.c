@@ -87,10 +87,10 @@ static enum mr_status choose_version(const struct mr_api *api, int64_t wanted,
 {
     size_t i;
     json_t *v;
-    *versions = mr_api_get(api, err, "/files/%s/versions", source->file_id);
+    *versions = mr_remote_versions(api, source->file_id, err);
     if (!*versions)
         return MR_FAIL;
-    json_array_foreach(json_object_get(*versions, "versions"), i, v)
+    json_array_foreach(*versions, i, v)
     {
         uint8_t hash[32];
         if (json_integer_value(json_object_get(v, "version")) != wanted)
@@ -135,11 +135,10 @@ static enum mr_status get(struct mr_transfers *run, const char *remote, const ch
 {
     struct mr_web_options web = {run->options->cacert, run->options->retry_ms};
     struct mr_api api = {mr_web_open(&web), &run->account};
-    enum mr_kind kind = MR_KIND_NONE;
     json_t *file = NULL;
     char *path = mr_remote_path(remote, err);
-    enum mr_status status = path ? mr_remote_find(&api, path, &kind, &file, err) : MR_FAIL;
-    if (status == MR_OK && kind == MR_KIND_FOLDER)
+    enum mr_status status = path ? mr_remote_find(&api, path, &file, err) : MR_FAIL;
+    if (status == MR_OK && !file)
         status = get_folder(run, &api, path, local, root, err);
     else if (status == MR_OK)
         status = get_file(run, &api, file, local, root, err);

@@ -46,11 +46,10 @@ static bool list_entry(void *ctx, const char *path, const json_t *file)
 static enum mr_status list(const struct mr_api *api, const char *path, struct listing *l,
                            struct mr_error *err)
 {
-    enum mr_kind kind;
     json_t *file;
-    if (mr_remote_find(api, path, &kind, &file, err) != MR_OK)
+    if (mr_remote_find(api, path, &file, err) != MR_OK)
         return MR_FAIL;
-    if (kind == MR_KIND_FILE) {
+    if (file) {
         l->prefix = (size_t)(mr_last_segment(path) - path);
         list_entry(l, path, file);
         json_decref(file);

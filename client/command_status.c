@@ -61,11 +61,11 @@ static enum mr_status ask_versions(struct question *q, const char *argument, str
     json_t *v, *answer = NULL, *file = find_file(q, argument, &id, err);
     char size[MR_SIZE_TEXT];
     if (file)
-        answer = mr_api_get(&q->api, err, "/files/%s/versions", id);
+        answer = mr_remote_versions(&q->api, id, err);
     if (answer && mr_ui_is_json(q->ui)) {
-        mr_ui_json(q->ui, json_incref(answer));
+        mr_ui_json(q->ui, json_pack("{s:O}", "versions", answer));
     } else if (answer) {
-        json_array_foreach(json_object_get(answer, "versions"), i, v)
+        json_array_foreach(answer, i, v)
             mr_ui_line(q->ui, "%6lld  %10s  %.19sZ  %.16s", number(v, "version"),
                        mr_size_text(number(v, "size"), size), text(v, "created_at"), text(v, "content_hash"));
     }

@@ -62,17 +62,27 @@ static void say_if_renamed(struct mr_transfers *run, const char *local, const ch
         mr_ui_more(run->ui, "%s: is called %s on the server", local, remote);
 }
 
-static void add_file(struct mr_transfers *run, const char *local, const char *below, const char *root,
-                     int64_t size)
+/* A folder that is uploaded to `root`; `there` has what the server holds there, by path. */
+struct tree {
+    struct mr_transfers *run;
+    const char *root;
+    json_t *there;
+};
+
+static void add_file(const struct tree *t, const char *local, const char *below, int64_t size)
 {
     struct mr_error err;
-    char *remote = below[0] ? mr_remote_join(root, below, &err) : strdup(root);
+    char *remote = below[0] ? mr_remote_join(t->root, below, &err) : strdup(t->root);
     if (!remote) {
-        failed(run, local, &err);
+        failed(t->run, local, &err);
         return;
     }
-    say_if_renamed(run, local, remote);
-    mr_upload_add(run, strdup(local), remote, size);
+    say_if_renamed(t->run, local, remote);
+    const json_t *file = json_object_get(t->there, remote);
+    bool same_size = file && json_integer_value(json_object_get(file, "size")) == size;
+    const char *hash = json_string_value(json_object_get(file, "content_hash"));
+    mr_upload_add(t->run, &(struct mr_upload_source){local, remote, size, same_size ? hash : NULL});
+    free(remote);
 }
 
 static int by_name(const FTSENT **a, const FTSENT **b)
@@ -80,37 +90,63 @@ static int by_name(const FTSENT **a, const FTSENT **b)
     return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static void add_entry(struct mr_transfers *run, const FTSENT *e, size_t prefix, const char *root)
+static void add_entry(const struct tree *t, const FTSENT *e, size_t prefix)
 {
     struct mr_error err;
     switch (e->fts_info) {
     case FTS_F:
-        add_file(run, e->fts_path, e->fts_path + prefix, root, e->fts_statp->st_size);
+        add_file(t, e->fts_path, e->fts_path + prefix, e->fts_statp->st_size);
         break;
     case FTS_DNR:
     case FTS_ERR:
     case FTS_NS:
         errno = e->fts_errno;
         mr_error_errno(&err, "reading", e->fts_path);
-        failed(run, e->fts_path, &err);
+        failed(t->run, e->fts_path, &err);
         break;
     case FTS_SL:
     case FTS_SLNONE:
     case FTS_DEFAULT:
-        mr_ui_note(run->ui, "%s: left out, it is a link or a special file", e->fts_path);
+        mr_ui_note(t->run->ui, "%s: left out, it is a link or a special file", e->fts_path);
         break;
     default: /* folders, before and after their content */
         break;
     }
 }
 
-/* Links below are not followed: a tree could lead anywhere through them. */
-static void add_folder(struct mr_transfers *run, const char *local, const char *root)
+static bool note_file(void *ctx, const char *path, const json_t *file)
 {
+    return json_object_set_new(ctx, path,
+                               json_pack("{s:O*, s:O*}", "size", json_object_get(file, "size"),
+                                         "content_hash", json_object_get(file, "content_hash"))) == 0;
+}
+
+/* What the server has below the root: after an interruption most of it need not go there again. */
+static enum mr_status look_there(struct tree *t, struct mr_error *err)
+{
+    if (t->run->options->force)
+        return MR_OK;
+    struct mr_web_options web = {t->run->options->cacert, t->run->options->retry_ms};
+    struct mr_api api = {mr_web_open(&web), &t->run->account};
+    t->there = json_object();
+    enum mr_status status = mr_remote_walk(&api, t->root, note_file, t->there, err);
+    mr_web_close(&api.web);
+    return status;
+}
+
+/* Links below are not followed: a tree could lead anywhere through them. */
+static enum mr_status add_folder(struct mr_transfers *run, const char *local, const char *root,
+                                 struct mr_error *err)
+{
+    struct tree t = {run, root, NULL};
     char *const paths[] = {(char *)local, NULL};
     size_t prefix = strlen(local);
     while (prefix > 1 && local[prefix - 1] == '/')
         prefix--; /* fts drops trailing slashes */
+    if (look_there(&t, err) != MR_OK) {
+        json_decref(t.there);
+        return MR_FAIL;
+    }
     FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
     if (!tree)
         abort();
@@ -118,9 +154,11 @@ static void add_folder(struct mr_transfers *run, const char *local, const char *
         size_t skip = prefix;
         while (e->fts_path[skip] == '/')
             skip++;
-        add_entry(run, e, skip, root);
+        add_entry(&t, e, skip);
     }
     fts_close(tree);
+    json_decref(t.there);
+    return MR_OK;
 }
 
 /* The name under which a local argument goes into a folder: of "." and ".." and "/", the real one. */
@@ -149,7 +187,7 @@ static enum mr_status add_local(struct mr_transfers *run, const char *local, con
 {
     struct stat st;
     if (stat(local, &st) != 0)
-        return mr_error_errno(err, "opening", local);
+        return mr_error_errno(err, "opening", "it");
     if (S_ISDIR(st.st_mode) && !run->options->recursive)
         return mr_error_set(err, MR_CLASS_REJECT, EISDIR,
                             "it is a folder: -r uploads folders with everything in them");
@@ -158,12 +196,13 @@ static enum mr_status add_local(struct mr_transfers *run, const char *local, con
     free(name);
     if (!root)
         return MR_FAIL;
+    enum mr_status status = MR_OK;
     if (S_ISDIR(st.st_mode))
-        add_folder(run, local, root);
+        status = add_folder(run, local, root, err);
     else
-        add_file(run, local, "", root, st.st_size);
+        add_file(&(struct tree){run, root, NULL}, local, "", st.st_size);
     free(root);
-    return MR_OK;
+    return status;
 }
 
 enum mr_exit mr_command_upload(const struct mr_options *o, struct mr_ui *ui)

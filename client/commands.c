@@ -6,9 +6,10 @@ const struct mr_command mr_commands[] = {
      "back is kept in $XDG_CONFIG_HOME/millrace/credentials.json.\n",
      mr_command_login},
     {"logout", "", "forget the login", "", 0, 0, NULL, mr_command_logout},
-    {"upload", "LOCAL... [REMOTE]", "upload files, with -r folders", "rjWt", 1, -1,
+    {"upload", "LOCAL... [REMOTE]", "upload files, with -r folders", "rfjWt", 1, -1,
      "REMOTE is where it goes: with a slash at its end, or for several LOCALs, a folder to put them into;\n"
      "else the very name it gets. Without REMOTE everything goes to the top, /.\n"
+     "With -r, files that are there with the same content are left alone, unless -f is given.\n"
      "An upload that was interrupted goes on where it stopped when the same command is run again.\n",
      mr_command_upload},
     {"ls", "[PATH]", "list a folder", "lr", 0, 1, NULL, mr_command_ls},

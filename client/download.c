@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +9,8 @@
 
 #include "base/clock.h"
 #include "base/parts.h"
+#include "client/download_part.h"
 #include "client/download_state.h"
-#include "client/download_url.h"
 #include "client/exit_code.h"
 #include "client/part_hash.h"
 #include "client/target.h"
@@ -97,114 +96,6 @@ static void report(struct download *d, bool unchanged)
                    d->parts);
 }
 
-/* --- one part --- */
-
-struct incoming {
-    struct download *d;
-    int64_t offset, size, got;
-    struct mr_sha256 *sha;
-    int error; /* errno of a failed write */
-};
-
-static bool take_bytes(void *ctx, const void *p, size_t n)
-{
-    struct incoming *in = ctx;
-    const char *from = p;
-    if (in->got + (int64_t)n > in->size)
-        return false;
-    mr_sha256_update(in->sha, p, n);
-    while (n > 0) {
-        ssize_t done = pwrite(in->d->fd, from, n, in->offset + in->got);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0) {
-            in->error = errno;
-            return false;
-        }
-        from += done;
-        n -= (size_t)done;
-        in->got += done;
-    }
-    return true;
-}
-
-static void incoming_moved(void *ctx, int64_t bytes)
-{
-    moved(((struct incoming *)ctx)->d, bytes);
-}
-
-static enum mr_status check_answer(const struct incoming *in, const struct mr_web_reply *reply, bool ranged,
-                                   struct mr_error *err)
-{
-    bool again = reply->status >= 500 || reply->status == 429;
-    if (reply->status / 100 != 2)
-        return mr_error_set(err, again ? MR_CLASS_RETRY : MR_CLASS_REJECT, (int)reply->status,
-                            "the object store answered %ld", reply->status);
-    if (ranged && reply->status != 206)
-        return mr_error_set(err, MR_CLASS_REJECT, EPROTO, "the object store does not know ranges");
-    if (in->got != in->size)
-        return mr_error_set(err, MR_CLASS_RETRY, 0, "the object store sent %" PRId64 " bytes of %" PRId64,
-                            in->got, in->size);
-    return MR_OK;
-}
-
-/* One request. *retry_after_ms as the store said. */
-static enum mr_status fetch(struct download *d, int number, const char *url, struct mr_worker *w,
-                            int64_t *retry_after_ms, struct mr_error *err)
-{
-    char range[64];
-    struct incoming in = {.d = d,
-                          .offset = mr_part_offset(d->source.size, number),
-                          .size = mr_part_length(d->source.size, number),
-                          .sha = mr_sha256_start()};
-    snprintf(range, sizeof(range), "bytes=%" PRId64 "-%" PRId64, in.offset, in.offset + in.size - 1);
-    struct mr_web_header header = {"Range", range};
-    bool ranged = d->parts > 1;
-    struct mr_web_request rq = {.method = "GET",
-                                .url = url,
-                                .headers = &header,
-                                .n_headers = ranged,
-                                .body_size = -1,
-                                .sink = take_bytes,
-                                .moved = incoming_moved,
-                                .ctx = &in};
-    struct mr_web_reply reply;
-    enum mr_status status = mr_web_do(w->web, &rq, &reply, err);
-    mr_sha256_finish(&in.sha, d->hashes[number - 1]);
-    if (status != MR_OK && in.error)
-        return mr_error_set(err, MR_CLASS_REJECT, in.error, "writing: %s", strerror(in.error));
-    if (status != MR_OK)
-        return MR_FAIL;
-    *retry_after_ms = reply.retry_after_ms;
-    status = check_answer(&in, &reply, ranged, err);
-    mr_web_reply_free(&reply);
-    return status;
-}
-
-static enum mr_status fetch_part(struct download *d, int number, struct mr_worker *w, struct mr_error *err)
-{
-    struct mr_web_tries tries = {0};
-    struct mr_api api = {w->web, &d->run->account};
-    char *url = NULL;
-    enum mr_status status = MR_FAIL;
-    for (int refusals = 0; refusals < 3;) {
-        int64_t retry_after_ms = 0;
-        free(url);
-        url = mr_download_url_get(d->url, &api, refusals, err);
-        if (!url)
-            break;
-        status = fetch(d, number, url, w, &retry_after_ms, err);
-        if (status == MR_OK)
-            break;
-        if (err->code == 403)
-            refusals++; /* the URL has expired */
-        else if (err->class != MR_CLASS_RETRY || !mr_web_again(w->web, &tries, retry_after_ms))
-            break;
-    }
-    free(url);
-    return status;
-}
-
 /* True when an earlier run has written the part and it is still what it was. */
 static bool part_is_there(struct download *d, int number)
 {
@@ -227,7 +118,15 @@ static enum mr_status get_part(struct download *d, int number, struct mr_worker 
         return mr_error_interrupted(err);
     if (part_is_there(d, number))
         return MR_OK;
-    if (fetch_part(d, number, w, err) != MR_OK)
+    struct mr_api api = {w->web, &d->run->account};
+    struct mr_download_part part = {.url = d->url,
+                                    .fd = d->fd,
+                                    .offset = mr_part_offset(d->source.size, number),
+                                    .size = mr_part_length(d->source.size, number),
+                                    .ranged = d->parts > 1,
+                                    .moved = moved,
+                                    .moved_ctx = d};
+    if (mr_download_part(&api, &part, d->hashes[number - 1], err) != MR_OK)
         return MR_FAIL;
     return mr_download_state_add(d->state, number, d->hashes[number - 1], err);
 }
@@ -282,17 +181,13 @@ static bool has_same_content(const struct download *d)
 {
     struct mr_error ignored;
     uint8_t hash[MR_SHA256_SIZE];
-    bool same = true;
     int fd = openat(d->folder, d->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return false;
-    for (int n = 1; same && n <= d->parts; n++)
-        same = mr_hash_range(fd, mr_part_offset(d->source.size, n), mr_part_length(d->source.size, n), NULL,
-                             d->hashes[n - 1], &ignored) == MR_OK;
+    bool same = mr_hash_file(fd, d->source.size, hash, &ignored) == MR_OK &&
+                memcmp(hash, d->content_hash, sizeof(hash)) == 0;
     close(fd);
-    if (same)
-        mr_content_hash((const uint8_t(*)[MR_SHA256_SIZE])d->hashes, d->parts, hash);
-    return same && memcmp(hash, d->content_hash, sizeof(hash)) == 0;
+    return same;
 }
 
 /* What has the file's name here: nothing in the way (OK), the same content (*unchanged), or a conflict. */

@@ -26,7 +26,7 @@ static const struct option_row option_rows[] = {
     {'T', "retry", "SECONDS", "how long to go on trying while the server or the store is away (30)"},
     {'r', "recursive", NULL, "folders with everything in them"},
     {'l', "long", NULL, "sizes, versions, states and times too"},
-    {'f', "force", NULL, "overwrite local files that differ"},
+    {'f', "force", NULL, "get: overwrite files that differ; upload: send what is there already too"},
     {'j', "parallel", "N", "parts, or files over 1 MiB, at once (4); small files go 4 x N at once"},
     {'W', "no-wait", NULL, "do not wait until the metadata can be read"},
     {'t', "content-type", "TYPE", "content type of the files (guessed from their names)"},

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/parts.h"
 #include "base/stop.h"
 #include "client/exit_code.h"
 
@@ -61,4 +62,19 @@ enum mr_status mr_hash_range(int fd, int64_t offset, int64_t n, char *keep, uint
 void mr_content_hash(const uint8_t (*parts)[MR_SHA256_SIZE], int n, uint8_t out[MR_SHA256_SIZE])
 {
     mr_sha256(parts, (size_t)n * MR_SHA256_SIZE, out);
+}
+
+enum mr_status mr_hash_file(int fd, int64_t size, uint8_t out[MR_SHA256_SIZE], struct mr_error *err)
+{
+    int parts = mr_part_count(size);
+    enum mr_status status = MR_OK;
+    uint8_t(*hashes)[MR_SHA256_SIZE] = calloc((size_t)parts, sizeof(*hashes));
+    if (!hashes)
+        abort();
+    for (int n = 1; status == MR_OK && n <= parts; n++)
+        status =
+            mr_hash_range(fd, mr_part_offset(size, n), mr_part_length(size, n), NULL, hashes[n - 1], err);
+    mr_content_hash((const uint8_t(*)[MR_SHA256_SIZE])hashes, parts, out);
+    free(hashes);
+    return status;
 }

@@ -14,6 +14,9 @@ enum mr_status mr_hash_range(int fd, int64_t offset, int64_t n, char *keep, uint
 /* Reads exactly n bytes; false when the file ends before or cannot be read. */
 bool mr_read_range(int fd, int64_t offset, void *buf, size_t n);
 
+/* The content hash of a file of this size. */
+enum mr_status mr_hash_file(int fd, int64_t size, uint8_t out[MR_SHA256_SIZE], struct mr_error *err);
+
 /* A file's content hash from the hashes of all its parts, in order. */
 void mr_content_hash(const uint8_t (*parts)[MR_SHA256_SIZE], int n, uint8_t out[MR_SHA256_SIZE]);
 

@@ -46,11 +46,12 @@ const char *mr_last_segment(const char *path)
     return slash ? slash + 1 : path;
 }
 
-static json_t *page(const struct mr_api *api, const char *folder, const char *cursor, struct mr_error *err)
+static json_t *page(const struct mr_api *api, const char *folder, const char *cursor, int limit,
+                    struct mr_error *err)
 {
     struct mr_buf path;
     mr_buf_init(&path, 64 << 10);
-    mr_buf_printf(&path, "/files?limit=%d&folder=", PAGE);
+    mr_buf_printf(&path, "/files?limit=%d&folder=", limit);
     mr_url_add(&path, folder);
     if (cursor) {
         mr_buf_puts(&path, "&cursor=");
@@ -83,7 +84,7 @@ enum mr_status mr_remote_list(const struct mr_api *api, const char *folder, mr_l
 {
     char *cursor = NULL;
     for (bool more = true; more;) {
-        json_t *answer = page(api, folder, cursor, err);
+        json_t *answer = page(api, folder, cursor, PAGE, err);
         free(cursor);
         cursor = NULL;
         if (!answer)
@@ -131,58 +132,87 @@ enum mr_status mr_remote_walk(const struct mr_api *api, const char *folder, mr_l
     return status;
 }
 
+/* A folder is there when something is in it. */
+static enum mr_status is_folder(const struct mr_api *api, const char *path, bool *is, struct mr_error *err)
+{
+    *is = strcmp(path, "/") == 0;
+    json_t *answer = *is ? NULL : page(api, path, NULL, 1, err);
+    if (!*is && !answer)
+        return MR_FAIL;
+    *is = *is || json_array_size(json_object_get(answer, "folders")) > 0 ||
+          json_array_size(json_object_get(answer, "files")) > 0;
+    json_decref(answer);
+    return MR_OK;
+}
+
 struct search {
     const char *path;
-    enum mr_kind kind;
     json_t *file;
 };
 
 static bool compare(void *ctx, const char *path, const json_t *file)
 {
     struct search *s = ctx;
-    if (strcmp(path, s->path) != 0)
+    if (!file || strcmp(path, s->path) != 0)
         return true;
-    s->kind = file ? MR_KIND_FILE : MR_KIND_FOLDER;
-    s->file = file ? json_deep_copy(file) : NULL;
+    s->file = json_deep_copy(file);
     return false;
 }
 
-static char *parent_of(const char *path)
+static json_t *no_such(const char *path, struct mr_error *err)
 {
-    size_t n = (size_t)(mr_last_segment(path) - path);
-    return strndup(path, n > 1 ? n - 1 : 1);
-}
-
-enum mr_status mr_remote_find(const struct mr_api *api, const char *path, enum mr_kind *kind, json_t **file,
-                              struct mr_error *err)
-{
-    struct search s = {path, MR_KIND_NONE, NULL};
-    *file = NULL;
-    *kind = MR_KIND_FOLDER;
-    if (strcmp(path, "/") == 0)
-        return MR_OK;
-    char *folder = parent_of(path);
-    enum mr_status status = mr_remote_list(api, folder, compare, &s, err);
-    free(folder);
-    if (status != MR_OK && err->code != 404)
-        return status;
-    if (s.kind == MR_KIND_NONE)
-        return mr_error_set(err, MR_CLASS_REJECT, 404, "%s: there is no such file or folder on the server",
-                            path);
-    *kind = s.kind;
-    *file = s.file;
-    return MR_OK;
+    mr_error_set(err, MR_CLASS_REJECT, 404, "%s: there is no such file on the server", path);
+    return NULL;
 }
 
 json_t *mr_remote_file(const struct mr_api *api, const char *path, struct mr_error *err)
 {
-    enum mr_kind kind;
-    json_t *file;
-    if (mr_remote_find(api, path, &kind, &file, err) != MR_OK)
-        return NULL;
-    if (kind == MR_KIND_FOLDER)
-        mr_error_set(err, MR_CLASS_REJECT, 404, "%s is a folder", path);
-    return file;
+    struct search s = {path, NULL};
+    if (strcmp(path, "/") == 0)
+        return no_such(path, err);
+    size_t n = (size_t)(mr_last_segment(path) - path);
+    char *folder = strndup(path, n > 1 ? n - 1 : 1);
+    enum mr_status status = mr_remote_list(api, folder, compare, &s, err);
+    free(folder);
+    if (status == MR_OK && !s.file)
+        return no_such(path, err);
+    return s.file;
+}
+
+enum mr_status mr_remote_find(const struct mr_api *api, const char *path, json_t **file, struct mr_error *err)
+{
+    bool folder;
+    *file = NULL;
+    if (is_folder(api, path, &folder, err) != MR_OK)
+        return MR_FAIL;
+    if (folder)
+        return MR_OK;
+    *file = mr_remote_file(api, path, err);
+    if (!*file && err->code == 404)
+        mr_error_set(err, MR_CLASS_REJECT, 404, "%s: there is no such file or folder on the server", path);
+    return *file ? MR_OK : MR_FAIL;
+}
+
+json_t *mr_remote_versions(const struct mr_api *api, const char *file_id, struct mr_error *err)
+{
+    json_t *versions = json_array();
+    json_t *answer = mr_api_get(api, err, "/files/%s/versions?limit=%d", file_id, PAGE);
+    while (answer) {
+        struct mr_buf path;
+        const char *next = json_string_value(json_object_get(answer, "next_cursor"));
+        json_array_extend(versions, json_object_get(answer, "versions"));
+        if (!next) {
+            json_decref(answer);
+            return versions;
+        }
+        mr_buf_init(&path, 64 << 10);
+        mr_url_add(&path, next);
+        json_decref(answer);
+        answer = mr_api_get(api, err, "/files/%s/versions?limit=%d&cursor=%s", file_id, PAGE, path.data);
+        mr_buf_free(&path);
+    }
+    json_decref(versions);
+    return NULL;
 }
 
 char *mr_remote_user(const struct mr_api *api, struct mr_error *err)

@@ -20,7 +20,7 @@ const char *mr_last_segment(const char *path);
 /* Called for each folder (file NULL) and file of a listing; false ends it. */
 typedef bool (*mr_listed_fn)(void *ctx, const char *path, const json_t *file);
 
-/* The folder's own entries, folders first, in the server's order; 404 when there is no such folder. */
+/* The folder's own entries, folders first, in the server's order; none for a folder that is not there. */
 enum mr_status mr_remote_list(const struct mr_api *api, const char *folder, mr_listed_fn fn, void *ctx,
                               struct mr_error *err);
 
@@ -28,14 +28,15 @@ enum mr_status mr_remote_list(const struct mr_api *api, const char *folder, mr_l
 enum mr_status mr_remote_walk(const struct mr_api *api, const char *folder, mr_listed_fn fn, void *ctx,
                               struct mr_error *err);
 
-enum mr_kind { MR_KIND_NONE, MR_KIND_FILE, MR_KIND_FOLDER };
-
-/* What is at a path. *file is the caller's, NULL for a folder. */
-enum mr_status mr_remote_find(const struct mr_api *api, const char *path, enum mr_kind *kind, json_t **file,
+/* What is at a path: *file is the caller's, NULL for a folder. 404 when nothing is there. */
+enum mr_status mr_remote_find(const struct mr_api *api, const char *path, json_t **file,
                               struct mr_error *err);
 
-/* As mr_remote_find(), but anything else than a file is a 404. */
+/* The file at a path, the caller's; NULL with *err filled, 404 for a folder. */
 json_t *mr_remote_file(const struct mr_api *api, const char *path, struct mr_error *err);
+
+/* All versions of a file, the newest first, as an array; the caller's. */
+json_t *mr_remote_versions(const struct mr_api *api, const char *file_id, struct mr_error *err);
 
 /* The id of the user who is logged in: the account's, or asked for; free(). */
 char *mr_remote_user(const struct mr_api *api, struct mr_error *err);

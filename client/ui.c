@@ -134,7 +134,7 @@ void mr_ui_error(struct mr_ui *ui, const char *fmt, ...)
 
 void mr_ui_json(struct mr_ui *ui, json_t *value)
 {
-    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
     json_decref(value);
     if (!text)
         abort(); /* only when memory is gone: what is put in is made of checked strings */

@@ -22,8 +22,10 @@
 struct upload {
     struct mr_transfers *run;
     char *local, *remote;
-    int64_t expected; /* bytes announced to the progress */
-    int64_t started_ms;
+    int64_t expected;                   /* bytes announced to the progress */
+    uint8_t there_hash[MR_SHA256_SIZE]; /* of what the server has at this path */
+    bool has_there_hash;
+    int64_t started_us, begun_us, sent_us; /* wall time; of the session and the last part */
     int fd;
     struct stat st;
     struct mr_upload_state *state;
@@ -87,20 +89,36 @@ static void give_up(struct upload *u, struct mr_worker *w)
     upload_free(u, u->has_session && !gone && !changed);
 }
 
+static json_t *time_json(int64_t us)
+{
+    char text[MR_RFC3339_SIZE];
+    return us > 0 ? json_string(mr_rfc3339(us, text)) : json_null();
+}
+
+static void report_json(struct upload *u, const json_t *answer, bool readable, int64_t done_us)
+{
+    json_t *line = names_json(u);
+    json_object_update_missing(line, (json_t *)answer);
+    json_object_set_new(line, "size", json_integer(u->st.st_size));
+    json_object_set_new(line, "readable", json_boolean(readable));
+    json_object_set_new(line, "unchanged", json_false());
+    json_object_set_new(line, "parts", json_integer(u->parts));
+    json_object_set_new(line, "parts_resumed", json_integer(u->resumed));
+    json_object_set_new(line, "seconds", json_real((double)(done_us - u->started_us) / 1e6));
+    json_object_set_new(line, "times",
+                        json_pack("{s:o, s:o, s:o, s:o}", "started", time_json(u->started_us), "begun",
+                                  time_json(u->begun_us), "sent", time_json(u->sent_us), "completed",
+                                  time_json(done_us)));
+    mr_ui_json(u->run->ui, line);
+}
+
 static void report(struct upload *u, const json_t *answer, bool readable)
 {
     char size[MR_SIZE_TEXT];
     json_int_t version = json_integer_value(json_object_get(answer, "version"));
     const char *state = json_string_value(json_object_get(answer, "state"));
     if (mr_ui_is_json(u->run->ui)) {
-        json_t *line = names_json(u);
-        json_object_update_missing(line, (json_t *)answer);
-        json_object_set_new(line, "size", json_integer(u->st.st_size));
-        json_object_set_new(line, "readable", json_boolean(readable));
-        json_object_set_new(line, "parts", json_integer(u->parts));
-        json_object_set_new(line, "parts_resumed", json_integer(u->resumed));
-        json_object_set_new(line, "seconds", json_real((double)(mr_mono_ms() - u->started_ms) / 1000));
-        mr_ui_json(u->run->ui, line);
+        report_json(u, answer, readable, mr_wall_us());
         return;
     }
     mr_ui_line(u->run->ui, "%s  %s  version %lld%s%s", u->remote, mr_size_text(u->st.st_size, size),
@@ -116,7 +134,7 @@ static enum mr_status check_unchanged(const struct upload *u, struct mr_error *e
 {
     struct stat now;
     if (fstat(u->fd, &now) != 0)
-        return mr_error_errno(err, "looking at", u->local);
+        return mr_error_errno(err, "looking at", "it");
     if (now.st_size == u->st.st_size && now.st_mtim.tv_sec == u->st.st_mtim.tv_sec &&
         now.st_mtim.tv_nsec == u->st.st_mtim.tv_nsec)
         return MR_OK;
@@ -168,6 +186,7 @@ static void finish(struct upload *u, struct mr_worker *w)
         return;
     }
     json_t *answer = NULL;
+    u->sent_us = mr_wall_us();
     if (check_unchanged(u, &err) == MR_OK)
         answer = mr_session_complete(&api, u->upload_id, !u->run->options->no_wait, &readable, &err);
     if (answer) {
@@ -223,7 +242,7 @@ static enum mr_status open_local(struct upload *u, struct mr_error *err)
     /* Not blocking: a named pipe that took the file's place must not hold us. */
     u->fd = open(u->local, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (u->fd < 0 || fstat(u->fd, &u->st) != 0)
-        return mr_error_errno(err, "opening", u->local);
+        return mr_error_errno(err, "opening", "it");
     if (!S_ISREG(u->st.st_mode))
         return mr_error_set(err, MR_CLASS_REJECT, ENXIO, "not a file");
     u->parts = mr_part_count(u->st.st_size);
@@ -252,6 +271,7 @@ static enum mr_status begin(struct upload *u, const struct mr_api *api, const ui
     if (mr_session_begin(api, &file, only_part, u->upload_id, target, err) != MR_OK)
         return MR_FAIL;
     u->has_session = true;
+    u->begun_us = mr_wall_us();
     if (!u->state)
         return MR_OK;
     return mr_upload_state_save(u->state, u->upload_id, u->local, &u->st, err);
@@ -317,6 +337,29 @@ static enum mr_status start(struct upload *u, struct mr_worker *w, bool *arrived
     return MR_OK;
 }
 
+static bool is_there(const struct upload *u)
+{
+    struct mr_error ignored; /* the upload itself will meet it again */
+    uint8_t hash[MR_SHA256_SIZE];
+    return u->has_there_hash && u->st.st_size == u->expected &&
+           mr_hash_file(u->fd, u->st.st_size, hash, &ignored) == MR_OK &&
+           memcmp(hash, u->there_hash, sizeof(hash)) == 0;
+}
+
+static void leave_alone(struct upload *u)
+{
+    mr_progress_skipped(u->run->progress, u->st.st_size);
+    mr_transfers_unchanged(u->run);
+    if (mr_ui_is_json(u->run->ui)) {
+        json_t *line = names_json(u);
+        json_object_set_new(line, "size", json_integer(u->st.st_size));
+        json_object_set_new(line, "unchanged", json_true());
+        mr_ui_json(u->run->ui, line);
+    }
+    mr_ui_more(u->run->ui, "%s: already there", u->remote);
+    upload_free(u, true);
+}
+
 static void upload_task(void *arg, int number, struct mr_worker *w)
 {
     struct upload *u = arg;
@@ -327,8 +370,13 @@ static void upload_task(void *arg, int number, struct mr_worker *w)
         upload_free(u, true);
         return;
     }
-    u->started_ms = mr_mono_ms();
-    if (open_local(u, &err) != MR_OK || open_state(u, &err) != MR_OK) {
+    u->started_us = mr_wall_us();
+    enum mr_status opened = open_local(u, &err);
+    if (opened == MR_OK && is_there(u)) {
+        leave_alone(u);
+        return;
+    }
+    if (opened != MR_OK || open_state(u, &err) != MR_OK) {
         fail(u, &err);
         give_up(u, w);
         return;
@@ -344,17 +392,27 @@ static void upload_task(void *arg, int number, struct mr_worker *w)
         finish(u, w);
 }
 
-void mr_upload_add(struct mr_transfers *run, char *local, char *remote, int64_t size)
+static char *copy(const char *s)
+{
+    char *out = strdup(s);
+    if (!out)
+        abort();
+    return out;
+}
+
+void mr_upload_add(struct mr_transfers *run, const struct mr_upload_source *source)
 {
     struct upload *u = calloc(1, sizeof(*u));
     if (!u)
         abort();
     u->run = run;
-    u->local = local;
-    u->remote = remote;
-    u->expected = size;
+    u->local = copy(source->local);
+    u->remote = copy(source->remote);
+    u->expected = source->size;
+    u->has_there_hash =
+        source->there_hash && mr_unhex(mr_span_of(source->there_hash), u->there_hash, sizeof(u->there_hash));
     u->fd = -1;
     pthread_mutex_init(&u->lock, NULL);
-    mr_progress_expect(run->progress, 1, size);
-    mr_pool_add(run->pool, size <= MR_SMALL_FILE_MAX ? MR_LANE_SMALL : MR_LANE_LARGE, upload_task, u);
+    mr_progress_expect(run->progress, 1, source->size);
+    mr_pool_add(run->pool, source->size <= MR_SMALL_FILE_MAX ? MR_LANE_SMALL : MR_LANE_LARGE, upload_task, u);
 }

@@ -5,7 +5,16 @@
 
 #include "client/transfers.h"
 
-/* Queues a file. `local` and `remote` (in NFC) are taken; `size` is what it had when it was found. */
-void mr_upload_add(struct mr_transfers *run, char *local, char *remote, int64_t size);
+struct mr_upload_source {
+    const char *local;
+    const char *remote; /* in NFC */
+    int64_t size;       /* when the file was found */
+    /* Of the file that is there with this size, in hex; NULL: none. The same content is not uploaded again.
+     */
+    const char *there_hash;
+};
+
+/* Queues a file; everything is copied. */
+void mr_upload_add(struct mr_transfers *run, const struct mr_upload_source *source);
 
 #endif
