@@ -1,46 +1,10 @@
 #include "db/db.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "db/connection.h"
-
-/* Past this many the text of statements is evidently made at run time: they are not kept any more. */
-#define PREPARED_MAX 512
-#define NAME_SIZE    20
-
-/* FNV-1a over the text and the parameters' types: the same text with other types is another statement. Never
- * 0. */
-static uint64_t hash_of(const char *sql, const struct mr_db_args *args)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (const char *p = sql; *p; p++)
-        h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
-    for (int i = 0; i < args->n; i++) {
-        for (int shift = 0; shift < 32; shift += 8)
-            h = (h ^ (uint8_t)(args->types[i] >> shift)) * UINT64_C(0x100000001b3);
-    }
-    return h ? h : 1;
-}
-
-static bool succeeded(const PGresult *r)
-{
-    return PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK;
-}
-
-/* The statement is gone (26000), or its plan does not fit the tables any more: "cached plan must not change
- * result type", which only the function that reports it tells from other uses of 0A000 (the message is
- * translated). */
-static bool is_stale(const PGresult *r)
-{
-    const char *state = PQresultErrorField(r, PG_DIAG_SQLSTATE);
-    const char *function = PQresultErrorField(r, PG_DIAG_SOURCE_FUNCTION);
-    if (!state)
-        return false;
-    return strcmp(state, "26000") == 0 ||
-           (strcmp(state, "0A000") == 0 && function && strcmp(function, "RevalidateCachedQuery") == 0);
-}
+#include "db/statement.h"
 
 static enum mr_status prepare(struct mr_db *db, const char *name, uint64_t hash, const char *sql,
                               const struct mr_db_args *args, struct mr_error *err)
@@ -48,7 +12,7 @@ static enum mr_status prepare(struct mr_db *db, const char *name, uint64_t hash,
     if (mr_db_names_has(&db->prepared, hash))
         return MR_OK;
     PGresult *r = PQprepare(db->conn, name, sql, args->n, args->types);
-    enum mr_status status = succeeded(r) ? MR_OK : mr_db_fail(db, r, sql, err);
+    enum mr_status status = mr_db_succeeded(r) ? MR_OK : mr_db_fail(db, r, sql, err);
     if (status == MR_OK && !mr_db_names_add(&db->prepared, hash))
         db->broken = true; /* it works once; without memory to remember the name, the next use would clash */
     PQclear(r);
@@ -59,11 +23,11 @@ static enum mr_status prepare(struct mr_db *db, const char *name, uint64_t hash,
 static enum mr_status prepare_again(struct mr_db *db, const char *name, const char *sql,
                                     const struct mr_db_args *args, struct mr_error *err)
 {
-    char deallocate[NAME_SIZE + 16];
+    char deallocate[MR_DB_NAME_SIZE + 16];
     snprintf(deallocate, sizeof(deallocate), "DEALLOCATE \"%s\"", name);
     PQclear(PQexec(db->conn, deallocate));
     PGresult *r = PQprepare(db->conn, name, sql, args->n, args->types);
-    enum mr_status status = succeeded(r) ? MR_OK : mr_db_fail(db, r, sql, err);
+    enum mr_status status = mr_db_succeeded(r) ? MR_OK : mr_db_fail(db, r, sql, err);
     PQclear(r);
     return status;
 }
@@ -76,13 +40,13 @@ static PGresult *execute(struct mr_db *db, const char *name, const struct mr_db_
 static enum mr_status run_prepared(struct mr_db *db, uint64_t hash, const char *sql,
                                    const struct mr_db_args *args, PGresult **r, struct mr_error *err)
 {
-    char name[NAME_SIZE];
-    snprintf(name, sizeof(name), "%016" PRIx64, hash);
+    char name[MR_DB_NAME_SIZE];
+    mr_db_statement_name(hash, name);
     bool in_transaction = PQtransactionStatus(db->conn) != PQTRANS_IDLE;
     if (prepare(db, name, hash, sql, args, err) != MR_OK)
         return MR_FAIL;
     *r = execute(db, name, args);
-    if (succeeded(*r) || !is_stale(*r))
+    if (mr_db_succeeded(*r) || !mr_db_statement_stale(*r))
         return MR_OK;
     if (in_transaction) {
         /* The transaction is lost with it; on another connection, prepared anew, it will work. */
@@ -110,12 +74,12 @@ enum mr_status mr_db_query(struct mr_db *db, const char *sql, const struct mr_db
     PGresult *r = NULL;
     if (!args)
         args = &none;
-    uint64_t hash = hash_of(sql, args);
-    if (db->prepared.n < PREPARED_MAX || mr_db_names_has(&db->prepared, hash))
+    uint64_t hash = mr_db_statement_hash(sql, args);
+    if (db->prepared.n < MR_DB_PREPARED_MAX || mr_db_names_has(&db->prepared, hash))
         status = run_prepared(db, hash, sql, args, &r, err);
     else
         r = PQexecParams(db->conn, sql, args->n, args->types, args->values, args->lengths, args->formats, 1);
-    if (status == MR_OK && !succeeded(r))
+    if (status == MR_OK && !mr_db_succeeded(r))
         status = mr_db_fail(db, r, sql, err);
     if (status == MR_OK && res)
         *res = r;
@@ -129,7 +93,7 @@ enum mr_status mr_db_query(struct mr_db *db, const char *sql, const struct mr_db
 enum mr_status mr_db_exec(struct mr_db *db, const char *sql, struct mr_error *err)
 {
     PGresult *r = PQexec(db->conn, sql);
-    enum mr_status status = succeeded(r) ? MR_OK : mr_db_fail(db, r, sql, err);
+    enum mr_status status = mr_db_succeeded(r) ? MR_OK : mr_db_fail(db, r, sql, err);
     PQclear(r);
     return status;
 }
@@ -144,7 +108,7 @@ enum mr_status mr_db_commit(struct mr_db *db, struct mr_error *err)
 {
     PGresult *r = PQexec(db->conn, "COMMIT");
     enum mr_status status = MR_OK;
-    if (!succeeded(r))
+    if (!mr_db_succeeded(r))
         status = mr_db_fail(db, r, "COMMIT", err);
     else if (strcmp(PQcmdStatus(r), "COMMIT") != 0)
         status =
