@@ -48,6 +48,18 @@ static bool matches(const char *pattern, char *const segments[], size_t n, struc
     return *p == '\0' && n > 0;
 }
 
+/* Of the patterns that a path fits, those with the fewest parameters count: "/upload/chunk" is never an
+ * upload called "chunk", whatever the method. */
+static size_t fewest_params(char *const segments[], size_t n, struct mr_http_request *rq)
+{
+    size_t fewest = MR_HTTP_PARAMS_MAX + 1;
+    for (size_t i = 0; i < rq->server->n_routes; i++) {
+        if (matches(rq->server->routes[i].pattern, segments, n, rq) && rq->n_params < fewest)
+            fewest = rq->n_params;
+    }
+    return fewest;
+}
+
 static void method_not_allowed(struct mr_http_request *rq, struct mr_buf *allow)
 {
     mr_http_problem(&rq->reply, 405, "method-not-allowed", "this resource takes %s", allow->data);
@@ -66,9 +78,10 @@ bool mr_http_route_find(struct mr_http_request *rq, const char *method)
     }
     struct mr_buf allow;
     mr_buf_init(&allow, 256);
+    size_t params = fewest_params(segments, n, rq);
     for (size_t i = 0; i < s->n_routes && !rq->route; i++) {
         const struct mr_http_route *route = &s->routes[i];
-        if (!matches(route->pattern, segments, n, rq))
+        if (!matches(route->pattern, segments, n, rq) || rq->n_params != params)
             continue;
         if (strcmp(route->method, method) == 0 || (rq->head && strcmp(route->method, "GET") == 0))
             rq->route = route;

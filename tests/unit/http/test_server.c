@@ -114,6 +114,7 @@ static const struct mr_http_route routes[] = {
     {"GET", "/things/{id}", echo, 0, "q"},
     {"DELETE", "/things/{id}", echo, 0, NULL},
     {"POST", "/things", post, 0, NULL},
+    {"POST", "/things/search", post, 0, NULL},
     {"POST", "/private", post, MR_HTTP_AUTH, NULL},
     {"POST", "/form", form, MR_HTTP_FORM, NULL},
     {"GET", "/me", whoami, MR_HTTP_AUTH, NULL},
@@ -191,6 +192,9 @@ static void test_routes(void **state)
     answer = ask("PUT /things/a", "", "");
     is_problem(answer, 405, "method-not-allowed");
     assert_non_null(strstr(answer, "Allow: GET, HEAD, DELETE\r\n"));
+    answer = ask("GET /things/search", "", ""); /* a name of its own, not a parameter */
+    is_problem(answer, 405, "method-not-allowed");
+    assert_non_null(strstr(answer, "Allow: POST\r\n"));
     answer = ask("HEAD /things/a", "", "");
     assert_int_equal(status_of(answer), 200);
     assert_string_equal(strstr(answer, "\r\n\r\n"), "\r\n\r\n");
