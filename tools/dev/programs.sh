@@ -56,6 +56,13 @@ program_is_built() {
     [[ -x $(program_bin_dir)/${1%%.*} ]]
 }
 
+# True when the process runs another file than the one that was built last.
+program_is_outdated() {
+    local pid
+    pid=$(process_pid "$1") || return 1
+    [[ ! /proc/$pid/exe -ef $(program_bin_dir)/${1%%.*} ]]
+}
+
 program_start() {
     local process=$1 program=${1%%.*} settings
     mapfile -t settings < <(

@@ -247,6 +247,10 @@ stack_start_programs() {
 }
 
 stack_start_program() {
+    if [[ ${DEV_BUILD:-yes} != no ]] && program_is_outdated "$1"; then
+        say "$1: was built anew, restarted"
+        process_stop "$1" TERM 15
+    fi
     process_is_running "$1" && return
     stack_say_starting "$1"
     program_start "$1"
