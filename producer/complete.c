@@ -14,7 +14,7 @@
 #include "producer/handlers.h"
 #include "producer/publish.h"
 
-#define POLL_FIRST_MS 4
+#define POLL_FIRST_MS 2
 #define POLL_MAX_MS   100
 
 struct completion {
@@ -272,7 +272,8 @@ static bool go_on(struct completion *c, struct mr_http_request *rq, struct mr_ht
         return false;
     }
     mr_http_again(rq, c->delay_ms, c, completion_free);
-    c->delay_ms = c->delay_ms * 5 / 4 < POLL_MAX_MS ? c->delay_ms * 5 / 4 : POLL_MAX_MS;
+    int64_t next = c->delay_ms * 5 / 4 + 1;
+    c->delay_ms = next < POLL_MAX_MS ? next : POLL_MAX_MS;
     return true;
 }
 
