@@ -18,6 +18,14 @@
 #include "base/clock.h"
 #include "stream/producer.h"
 
+/* librdkafka is not built for ThreadSanitizer, which therefore does not see its reference counts and takes
+ * the last owner's destroying of a lock for a race. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "race:^rwlock_destroy$\nrace:^mtx_destroy$\nrace:^cnd_destroy$\nrace:^rd_*destroy*\n";
+}
+
 struct mock {
     rd_kafka_t *rk;
     rd_kafka_mock_cluster_t *cluster;
