@@ -89,8 +89,8 @@ static void report(struct download *d, bool unchanged)
     if (unchanged)
         mr_ui_more(d->run->ui, "%s: already there", d->shown);
     else
-        mr_ui_line(d->run->ui, "%s  %s  version %lld", d->shown, mr_size_text(d->source.size, size),
-                   (long long)d->source.version);
+        mr_transfers_say(d->run, "%s  %s  version %lld", d->shown, mr_size_text(d->source.size, size),
+                         (long long)d->source.version);
     if (atomic_load(&d->resumed) > 0)
         mr_ui_note(d->run->ui, "%s: %d of %d parts were there already", d->shown, atomic_load(&d->resumed),
                    d->parts);
@@ -216,13 +216,14 @@ static enum mr_status open_target(struct download *d, bool *unchanged, struct mr
         return MR_FAIL;
     if (*unchanged)
         return MR_OK;
-    struct mr_download_place place = {d->run->state_folder,
-                                      d->run->account.url,
-                                      d->source.file_id,
-                                      d->source.version,
-                                      d->parts,
-                                      d->folder,
-                                      d->name};
+    struct mr_download_place place = {.state_folder = d->run->state_folder,
+                                      .server = d->run->account.url,
+                                      .file_id = d->source.file_id,
+                                      .version = d->source.version,
+                                      .parts = d->parts,
+                                      .folder = d->folder,
+                                      .name = d->name,
+                                      .among_others = d->run->options->recursive};
     d->state = mr_download_state_open(&place, &d->fd, err);
     return d->state ? MR_OK : MR_FAIL;
 }

@@ -92,19 +92,25 @@ static int reopen_unfinished(struct mr_download_state *s)
     return -1;
 }
 
-/* "<name>.part"; something else that has this name keeps it, and then, or when it were too long, it is made
- * of an id. */
-static int make_unfinished(struct mr_download_state *s, const char *name, struct mr_error *err)
+static int make_file(struct mr_download_state *s)
+{
+    return openat(s->folder, s->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+}
+
+/* "<name>.part", or, where that is too long, taken, or may be wanted for another file, a name made of an id.
+ */
+static int make_unfinished(struct mr_download_state *s, const struct mr_download_place *place,
+                           struct mr_error *err)
 {
     char id[MR_UUID_TEXT_SIZE];
-    int n = snprintf(s->file, sizeof(s->file), "%s.part", name);
+    int n = snprintf(s->file, sizeof(s->file), "%s.part", place->name);
     int fd = -1;
     errno = EEXIST;
-    if (n > 0 && n <= NAME_MAX)
-        fd = openat(s->folder, s->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (!place->among_others && n > 0 && n <= NAME_MAX)
+        fd = make_file(s);
     if (fd < 0 && errno == EEXIST) {
-        snprintf(s->file, sizeof(s->file), "%s.part", mr_uuid_format(mr_uuid_v7(), id));
-        fd = openat(s->folder, s->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        snprintf(s->file, sizeof(s->file), ".%s.part", mr_uuid_format(mr_uuid_v7(), id));
+        fd = make_file(s);
     }
     if (fd < 0)
         mr_error_errno(err, "making", s->file);
@@ -129,14 +135,14 @@ static enum mr_status write_header(struct mr_download_state *s, int fd, struct m
     return append(s, line, (size_t)n, err);
 }
 
-static enum mr_status open_unfinished(struct mr_download_state *s, const char *name, int *fd,
-                                      struct mr_error *err)
+static enum mr_status open_unfinished(struct mr_download_state *s, const struct mr_download_place *place,
+                                      int *fd, struct mr_error *err)
 {
     *fd = reopen_unfinished(s);
     if (*fd >= 0)
         return MR_OK;
     memset(s->has, 0, sizeof(*s->has) * (size_t)s->parts);
-    *fd = make_unfinished(s, name, err);
+    *fd = make_unfinished(s, place, err);
     if (*fd < 0)
         return MR_FAIL;
     if (write_header(s, *fd, err) == MR_OK)
@@ -160,8 +166,7 @@ struct mr_download_state *mr_download_state_open(const struct mr_download_place 
     if (!s->hashes || !s->has)
         abort();
     s->fd = mr_locked_open(s->path, "another mr is downloading this file to this place", err);
-    if (s->fd >= 0 && fcntl(s->fd, F_SETFL, O_APPEND) == 0 &&
-        open_unfinished(s, place->name, fd, err) == MR_OK)
+    if (s->fd >= 0 && fcntl(s->fd, F_SETFL, O_APPEND) == 0 && open_unfinished(s, place, fd, err) == MR_OK)
         return s;
     if (s->fd >= 0) {
         unlink(s->path);

@@ -20,6 +20,7 @@ struct mr_download_place {
     int parts;
     int folder; /* descriptor of the folder the file goes to */
     const char *name;
+    bool among_others; /* other files come to the folder too, one of which could be called "<name>.part" */
 };
 
 /* Opens the state and the unfinished file. *fd is the latter's, read and write, and the caller's to close. */

@@ -1,6 +1,8 @@
 #include "client/transfers.h"
 
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,6 +95,20 @@ void mr_transfers_failed(struct mr_transfers *t, const char *name, json_t *more,
     json_decref(more);
 }
 
+void mr_transfers_say(struct mr_transfers *t, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, fmt);
+    if (vasprintf(&text, fmt, args) < 0)
+        abort();
+    va_end(args);
+    bool bar_tells_enough = t->options->recursive && mr_ui_has_bar(t->ui) && !mr_ui_is_verbose(t->ui);
+    if (!bar_tells_enough)
+        mr_ui_line(t->ui, "%s", text);
+    free(text);
+}
+
 static enum mr_exit exit_code(const struct mr_transfers *t)
 {
     if (mr_stop_requested())
@@ -109,7 +125,8 @@ static void say_sum(const struct mr_transfers *t, const char *did)
     char size[MR_SIZE_TEXT], rate[MR_SIZE_TEXT];
     int64_t ms = mr_mono_ms() - t->started_ms;
     double seconds = ms > 0 ? (double)ms / 1000 : 0.001;
-    if (t->done + t->unchanged + t->failed + t->left_out > 1 || t->bytes >= MR_BUFFER_SIZE)
+    bool many = t->done + t->unchanged + t->failed + t->left_out > 1;
+    if ((many && t->done > 0) || t->bytes >= MR_BUFFER_SIZE)
         mr_ui_note(t->ui, "%s %ld file%s, %s in %.1f s (%s/s)", did, t->done, t->done == 1 ? "" : "s",
                    mr_size_text(t->bytes, size), seconds,
                    mr_size_text((int64_t)((double)t->bytes / seconds), rate));

@@ -37,6 +37,8 @@ bool mr_transfers_over(const struct mr_transfers *t);
 void mr_transfers_done(struct mr_transfers *t, int64_t bytes);
 void mr_transfers_unchanged(struct mr_transfers *t);
 void mr_transfers_left_out(struct mr_transfers *t); /* was not tried: the run was over */
+/* A line about one file that was done: left out where a bar tells enough about many. */
+void mr_transfers_say(struct mr_transfers *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Says what failed; `more` are members for --json, taken. */
 void mr_transfers_failed(struct mr_transfers *t, const char *name, json_t *more, const struct mr_error *err);
 

@@ -121,11 +121,11 @@ static void report(struct upload *u, const json_t *answer, bool readable)
         report_json(u, answer, readable, mr_wall_us());
         return;
     }
-    mr_ui_line(u->run->ui, "%s  %s  version %lld%s%s", u->remote, mr_size_text(u->st.st_size, size),
-               (long long)version, readable ? "" : "  ",
-               readable ? ""
-               : state  ? state
-                        : "stored");
+    mr_transfers_say(u->run, "%s  %s  version %lld%s%s", u->remote, mr_size_text(u->st.st_size, size),
+                     (long long)version, readable ? "" : "  ",
+                     readable ? ""
+                     : state  ? state
+                              : "stored");
     if (u->resumed > 0)
         mr_ui_note(u->run->ui, "%s: %d of %d parts were there already", u->remote, u->resumed, u->parts);
 }
@@ -346,8 +346,23 @@ static bool is_there(const struct upload *u)
            memcmp(hash, u->there_hash, sizeof(hash)) == 0;
 }
 
-static void leave_alone(struct upload *u)
+/* A session that an earlier run left open, though the file got there, is of no use any more. */
+static void end_leftover(struct upload *u, struct mr_worker *w)
 {
+    struct mr_error ignored;
+    struct mr_api api = api_of(u, w);
+    if (open_state(u, &ignored) != MR_OK || !u->state)
+        return;
+    const char *session = mr_upload_state_session(u->state, &u->st);
+    if (!session)
+        session = mr_upload_state_stale(u->state, &u->st);
+    if (session)
+        mr_session_abort(&api, session);
+}
+
+static void leave_alone(struct upload *u, struct mr_worker *w)
+{
+    end_leftover(u, w);
     mr_progress_skipped(u->run->progress, u->st.st_size);
     mr_transfers_unchanged(u->run);
     if (mr_ui_is_json(u->run->ui)) {
@@ -357,7 +372,7 @@ static void leave_alone(struct upload *u)
         mr_ui_json(u->run->ui, line);
     }
     mr_ui_more(u->run->ui, "%s: already there", u->remote);
-    upload_free(u, true);
+    upload_free(u, false);
 }
 
 static void upload_task(void *arg, int number, struct mr_worker *w)
@@ -373,7 +388,7 @@ static void upload_task(void *arg, int number, struct mr_worker *w)
     u->started_us = mr_wall_us();
     enum mr_status opened = open_local(u, &err);
     if (opened == MR_OK && is_there(u)) {
-        leave_alone(u);
+        leave_alone(u, w);
         return;
     }
     if (opened != MR_OK || open_state(u, &err) != MR_OK) {

@@ -139,7 +139,7 @@ static void damaged_state_counts_as_none(void **state)
 static struct mr_download_place download_place(int folder)
 {
     assert_true(mkdir("state", 0700) == 0 || errno == EEXIST);
-    return (struct mr_download_place){"state", "http://127.0.0.1:8080", "file", 3, 4, folder, "x"};
+    return (struct mr_download_place){"state", "http://127.0.0.1:8080", "file", 3, 4, folder, "x", false};
 }
 
 static const uint8_t hash_2[MR_SHA256_SIZE] = {2}, hash_4[MR_SHA256_SIZE] = {4};
