@@ -269,7 +269,8 @@ static enum mr_status ask_registry(struct mr_codec *codec, uint32_t id, const st
 {
     int64_t now = mr_mono_ms();
     struct unknown_id *slot = &codec->unknown[id % UNKNOWN_SLOTS];
-    if (!codec->registry || (slot->id == id && now < slot->until_ms)) {
+    /* Registries number schemas with positive Java ints. */
+    if (!codec->registry || id > INT32_MAX || (slot->id == id && now < slot->until_ms)) {
         return unknown(id, err);
     }
     if (now < codec->away_until_ms) {

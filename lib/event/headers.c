@@ -106,11 +106,9 @@ enum mr_status mr_headers_event(struct mr_headers *h, const char *type, const ch
                                 struct mr_uuid event_id, int64_t at_us, const char *traceparent)
 {
     char id[MR_UUID_TEXT_SIZE];
-    char ce_type[128];
     char source[128];
     char time[MR_RFC3339_SIZE];
     char trace[MR_TRACEPARENT_SIZE];
-    snprintf(ce_type, sizeof ce_type, "io.millrace.%s", type);
     snprintf(source, sizeof source, "/millrace/%s", program);
     if (is_traceparent(mr_span_of(traceparent))) {
         memcpy(trace, traceparent, sizeof trace);
@@ -119,7 +117,7 @@ enum mr_status mr_headers_event(struct mr_headers *h, const char *type, const ch
     }
     const struct mr_header all[] = {
         {mr_span_of("ce_id"), mr_span_of(mr_uuid_format(event_id, id))},
-        {mr_span_of("ce_type"), mr_span_of(ce_type)},
+        {mr_span_of("ce_type"), mr_span_of(type)},
         {mr_span_of("ce_source"), mr_span_of(source)},
         {mr_span_of("ce_specversion"), mr_span_of("1.0")},
         {mr_span_of("ce_time"), mr_span_of(mr_rfc3339(at_us, time))},

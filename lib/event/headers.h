@@ -30,8 +30,8 @@ struct mr_headers {
 void mr_headers_init(struct mr_headers *h);
 /* Copies the value; the name is borrowed (a literal). REJECT when the set is full. */
 enum mr_status mr_headers_add(struct mr_headers *h, const char *name, struct mr_span value);
-/* ce_id, ce_type ("io.millrace.FileUploaded"), ce_source ("/millrace/<program>"), ce_specversion, ce_time,
- * content-type and traceparent (NULL or malformed: a new one is made). */
+/* ce_id, ce_type (`type`, as "io.millrace.FileUploaded"), ce_source ("/millrace/<program>"), ce_specversion,
+ * ce_time, content-type and traceparent (NULL or malformed: a new one is made). */
 enum mr_status mr_headers_event(struct mr_headers *h, const char *type, const char *program,
                                 struct mr_uuid event_id, int64_t at_us, const char *traceparent);
 /* The last header of that name; {NULL,0} when there is none. */

@@ -113,17 +113,23 @@ static enum mr_status perform(struct mr_registry *r, const char *method, const c
     return MR_OK;
 }
 
-/* A registry's refusals carry its own code and reason; what does not is some other server's and says nothing
- * about the schema that was asked for. */
+/* A registry's refusals carry its own code and reason, which begins with the HTTP status (Confluent's REST
+ * API, "Errors"; Apicurio says 0 for paths it does not have). What does not is some other server's, or says
+ * that the URL is wrong, and tells nothing about the schema that was asked for. */
+static bool is_registrys(const struct answer *a)
+{
+    json_int_t code = json_integer_value(json_object_get(a->json, "error_code"));
+    return code == a->status || code / 100 == a->status;
+}
+
 static enum mr_status refused(const char *method, const char *url, const struct answer *a,
                               struct mr_error *err)
 {
-    const json_t *code = json_object_get(a->json, "error_code");
     const char *why = json_string_value(json_object_get(a->json, "message"));
     enum mr_error_class class = MR_CLASS_REJECT;
     if (a->status == 401 || a->status == 403) {
         class = MR_CLASS_FATAL;
-    } else if (a->status >= 500 || a->status == 408 || a->status == 429 || !json_is_integer(code)) {
+    } else if (a->status >= 500 || a->status == 408 || a->status == 429 || !is_registrys(a)) {
         class = MR_CLASS_RETRY;
     }
     return mr_error_set(err, class, (int)a->status, "schema registry: %s %s: HTTP %ld%s%.256s", method, url,
@@ -250,7 +256,8 @@ static enum mr_status compatible_with(struct mr_registry *r, const char *subject
     enum mr_status status = json_is_boolean(verdict) ? MR_OK : unexpected("compatibility", err);
     if (json_is_false(verdict)) {
         *compatible = 0;
-        char *why = json_dumps(json_object_get(a.json, "messages"), JSON_COMPACT | JSON_ENCODE_ANY);
+        const json_t *messages = json_object_get(a.json, "messages"); /* Confluent; Apicurio gives none */
+        char *why = messages ? json_dumps(messages, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
         if (reason) {
             mr_buf_printf(reason, "version %lld: %s", (long long)version, why ? why : "no reason given");
         }

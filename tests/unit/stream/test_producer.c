@@ -60,8 +60,9 @@ static void test_acknowledged_records_are_on_the_log(void **state)
     struct mr_headers headers;
     struct seen seen = {0};
     mr_headers_init(&headers);
-    assert_int_equal(mr_headers_event(&headers, "FileUploaded", "test", mr_uuid_v7(), mr_wall_us(), NULL),
-                     MR_OK);
+    assert_int_equal(
+        mr_headers_event(&headers, "io.millrace.FileUploaded", "test", mr_uuid_v7(), mr_wall_us(), NULL),
+        MR_OK);
     struct mr_outgoing r = {.topic = "t",
                             .partition = 2,
                             .key = mr_span_of("k"),
