@@ -134,7 +134,8 @@ void mr_api_presigned_url(void *ctx, struct mr_http_request *rq, struct mr_http_
     struct mr_api *api = ctx;
     struct mr_buf url;
     char expires[MR_RFC3339_SIZE];
-    int64_t now = mr_wall_us(); /* before signing: the URL lives at least as long as it says */
+    int64_t now = mr_wall_us();
+    now -= now % 1000000; /* signatures count whole seconds: the URL lives as long as it says, not less */
     mr_buf_init(&url, URL_MAX);
     if (make_url(api, rq, rp, &url))
         mr_http_reply_json(rp, 200,

@@ -1,0 +1,343 @@
+"""Accounts: who may make one, what a password gets, and that nothing tells whether an address has one."""
+
+import base64
+import concurrent.futures
+import datetime
+import hashlib
+import hmac
+import json
+import statistics
+import time
+import uuid
+
+import httpx
+import pytest
+
+from support.replicas import Replica
+from support.users import PASSWORD
+
+
+def address() -> str:
+    return f"{uuid.uuid4().hex}@example.test"
+
+
+def problem(answer: httpx.Response, status: int, slug: str) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert body["type"] == f"urn:millrace:problem:{slug}", body
+    assert body["status"] == status and body["title"] and body["detail"]
+    return body
+
+
+def register(api, email=None, password=PASSWORD, **more) -> httpx.Response:
+    return api.post("/register", json={"email": email or address(), "password": password, "name": "N", **more})
+
+
+def log_in(api, email, password=PASSWORD, **more) -> httpx.Response:
+    return api.post("/token", data={"username": email, "password": password, **more})
+
+
+@pytest.fixture(scope="module")
+def replicas(stack):
+    """Replicas of mr-api by settings, straight, as the edge limits the rate of both routes."""
+    made = {}
+
+    def get(**settings) -> httpx.Client:
+        key = tuple(sorted(settings.items()))
+        if key not in made:
+            replica = Replica(stack, "mr-api", **settings)
+            made[key] = replica, httpx.Client(base_url=replica.url, timeout=60)
+        return made[key][1]
+
+    yield get
+    for replica, client in made.values():
+        client.close()
+        replica.stop()
+
+
+@pytest.fixture
+def direct(replicas):
+    return replicas(MR_PASSWORD_HASHES="2")
+
+
+def test_register_and_log_in(direct, db):
+    email = f"Ümläut.{address()}"
+    made = register(direct, email, name="Ä name")
+    assert made.status_code == 201, made.text
+    assert made.json() == {"user_id": made.json()["user_id"], "email": email, "name": "Ä name"}
+    token = log_in(direct, email).json()
+    assert token["token_type"] == "bearer" and token["expires_in"] == 12 * 3600
+    me = direct.get("/me", headers={"Authorization": f"Bearer {token['access_token']}"})
+    assert me.status_code == 200
+    assert me.json()["user_id"] == made.json()["user_id"] and me.json()["email"] == email
+    stored = db.execute("select password_hash from users where user_id = %s", (made.json()["user_id"],)).fetchone()[0]
+    assert stored.startswith("$argon2id$v=19$m=65536,t=2,p=1$")
+
+
+def test_the_form_of_oauth_clients(direct):
+    email = address()
+    register(direct, email)
+    more = {"grant_type": "password", "scope": "", "client_id": "web", "client_secret": "", "made_up": "x"}
+    assert log_in(direct, email, **more).status_code == 200
+    problem(log_in(direct, email, grant_type="client_credentials"), 400, "unsupported-grant-type")
+
+
+def test_address_is_one_whatever_its_case(direct):
+    email = address()
+    assert register(direct, email).status_code == 201
+    problem(register(direct, email.upper()), 409, "email-taken")
+    assert log_in(direct, email.upper()).status_code == 200
+
+
+def test_one_address_registered_at_once(direct):
+    email = address()
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: register(direct, email).status_code, range(4)))
+    assert answers.count(201) == 1 and set(answers) <= {201, 409, 429}, answers
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"email": "", "password": PASSWORD},
+        {"email": "no-at-sign", "password": PASSWORD},
+        {"email": "two@at@signs", "password": PASSWORD},
+        {"email": "@example.test", "password": PASSWORD},
+        {"email": "a@", "password": PASSWORD},
+        {"email": "a b@example.test", "password": PASSWORD},
+        {"email": "a\n@example.test", "password": PASSWORD},
+        {"email": "a" * 250 + "@example.test", "password": PASSWORD},
+        {"email": "a@example.test", "password": "seven77"},
+        {"email": "a@example.test", "password": "x" * 1025},
+        {"email": "a@example.test", "password": PASSWORD, "name": "n" * 201},
+        {"email": "a@example.test", "password": PASSWORD, "name": "\u0007"},
+        {"email": "a@example.test", "password": PASSWORD, "admin": True},
+        {"email": "a@example.test"},
+        {"password": PASSWORD},
+        {"email": 7, "password": PASSWORD},
+        {"email": "a@example.test", "password": None},
+        [],
+        "text",
+    ],
+    ids=str,
+)
+def test_bad_registrations(direct, body):
+    answer = direct.post("/register", json=body)
+    assert answer.status_code == 400 and answer.json()["type"].startswith("urn:millrace:problem:invalid-"), answer.text
+
+
+def test_password_lengths_are_bytes(direct):
+    assert register(direct, password="ääää").status_code == 201  # 8 bytes
+    email = address()
+    longest = "x" * 1024
+    assert register(direct, email, password=longest).status_code == 201
+    assert log_in(direct, email, longest).status_code == 200
+    assert log_in(direct, email, longest[:-1]).status_code == 401
+
+
+def test_bad_logins(direct):
+    problem(direct.post("/token", data={"username": "a@example.test"}), 400, "invalid-request")
+    problem(direct.post("/token", data={"password": "x"}), 400, "invalid-request")
+    problem(direct.post("/token"), 400, "invalid-request")
+    problem(direct.post("/token", json={"username": "a@b", "password": "x"}), 415, "unsupported-media-type")
+    problem(log_in(direct, "a@example.test", "x" * 1025), 400, "invalid-request")
+    problem(log_in(direct, "no address"), 400, "invalid-request")
+
+
+def test_failures_block_and_success_forgives(direct):
+    email = address()
+    register(direct, email)
+    for _ in range(5):
+        problem(log_in(direct, email, "wrong password"), 401, "invalid-credentials")
+    blocked = log_in(direct, email)  # the right one, too
+    problem(blocked, 429, "too-many-failures")
+    assert 1 <= int(blocked.headers["Retry-After"]) <= 2
+    time.sleep(1.1)
+    assert log_in(direct, email).status_code == 200
+    for _ in range(4):
+        problem(log_in(direct, email, "wrong password"), 401, "invalid-credentials")
+    assert log_in(direct, email).status_code == 200
+
+
+def test_blocks_double(direct, db):
+    email = address()
+    digest = hashlib.sha256(email.encode()).digest()
+    waits = []
+    for _ in range(5):
+        log_in(direct, email, "wrong password")
+    for _ in range(5):
+        # As if the time had passed.
+        db.execute("update login_failures set blocked_until = now() where address_sha256 = %s", (digest,))
+        problem(log_in(direct, email, "wrong password"), 401, "invalid-credentials")
+        waits.append(int(log_in(direct, email).headers["Retry-After"]))
+    assert waits == [2, 4, 8, 16, 32]
+    db.execute("update login_failures set failures = 1000, blocked_until = now() where address_sha256 = %s", (digest,))
+    log_in(direct, email, "wrong password")
+    assert int(log_in(direct, email).headers["Retry-After"]) == 900
+
+
+def test_old_failures_are_forgotten(direct, db):
+    email = address()
+    digest = hashlib.sha256(email.encode()).digest()
+    log_in(direct, email, "wrong password")
+    db.execute(
+        "update login_failures set failures = 50, seen_at = now() - interval '2 days' where address_sha256 = %s", (digest,)
+    )
+    log_in(direct, email, "wrong password")
+    assert db.execute("select failures from login_failures where address_sha256 = %s", (digest,)).fetchone() == (1,)
+
+
+def test_unknown_address_shows_in_nothing(direct, full):
+    """An address without an account: the same answers, the same blocking, the same time."""
+    known, unknown = address(), address()
+    register(direct, known)
+    seen = {}
+    for email in (known, unknown):
+        answers = [log_in(direct, email, "wrong password") for _ in range(7)]
+        seen[email] = [(a.status_code, a.json(), sorted(a.headers)) for a in answers]
+    assert seen[known] == seen[unknown]
+    assert [status for status, _, _ in seen[known]] == [401] * 5 + [429] * 2
+
+    times = {"known": [], "unknown": []}
+    for _ in range(30 if full else 10):
+        for kind in times:
+            email = address()
+            if kind == "known":
+                register(direct, email)
+            begin = time.perf_counter()
+            log_in(direct, email, "wrong password")
+            times[kind].append(time.perf_counter() - begin)
+    known_s, unknown_s = (statistics.median(v) for v in times.values())
+    assert 0.6 < known_s / unknown_s < 1.6, times
+
+
+def test_disabled_account(direct, db):
+    email = address()
+    user_id = register(direct, email).json()["user_id"]
+    token = log_in(direct, email).json()["access_token"]
+    db.execute("update users set disabled_at = now() where user_id = %s", (user_id,))
+    disabled, unknown = log_in(direct, email), log_in(direct, address())
+    assert (disabled.status_code, disabled.json()) == (unknown.status_code, unknown.json()) == (401, unknown.json())
+    answer = direct.get("/me", headers={"Authorization": f"Bearer {token}"})
+    problem(answer, 401, "invalid-token")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_hashes_at_once(replicas):
+    """One at a time and two waiting: of twenty most are turned away, at once, and none fails otherwise."""
+    api = replicas(MR_PASSWORD_HASHES="1")
+    email = address()
+    register(api, email)
+    with concurrent.futures.ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: log_in(api, email), range(20)))
+    statuses = [a.status_code for a in answers]
+    assert set(statuses) == {200, 429} and statuses.count(200) >= 3, statuses
+    for answer in answers:
+        if answer.status_code == 429:
+            problem(answer, 429, "too-many-logins")
+            assert answer.headers["Retry-After"] == "1"
+
+
+def test_closed_registration(replicas, db):
+    api = replicas(MR_REGISTRATION="closed")
+    email = address()
+    problem(register(api, email), 403, "registration-closed")
+    problem(register(api, email, invite="x"), 403, "registration-closed")
+    assert db.execute("select count(*) from users where email = %s", (email,)).fetchone() == (0,)
+
+
+def test_invitations(replicas, db):
+    api = replicas(MR_REGISTRATION="invite")
+
+    def invite(email=None, valid="1 hour") -> str:
+        token = base64.urlsafe_b64encode(uuid.uuid4().bytes + uuid.uuid4().bytes).rstrip(b"=").decode()
+        db.execute(
+            "insert into invites (token_sha256, email, expires_at) values (%s, %s, now() + %s::interval)",
+            (hashlib.sha256(token.encode()).digest(), email, valid),
+        )
+        return token
+
+    problem(register(api), 403, "invite-needed")
+    problem(register(api, invite="unknown"), 403, "invite-invalid")
+    problem(register(api, invite=invite(valid="-1 second")), 403, "invite-invalid")
+    someone = address()
+    problem(register(api, invite=invite(someone)), 403, "invite-invalid")
+    assert register(api, someone.upper(), invite=invite(someone)).status_code == 201
+    token, refused = invite(), address()
+    assert register(api, invite=token).status_code == 201
+    problem(register(api, refused, invite=token), 403, "invite-invalid")
+    assert db.execute("select count(*) from users where email = %s", (refused,)).fetchone() == (0,)
+
+
+def test_invitation_used_at_once(replicas, db):
+    """One invitation, several takers: one account."""
+    api = replicas(MR_REGISTRATION="invite", MR_PASSWORD_HASHES="4")
+    token = uuid.uuid4().hex
+    db.execute(
+        "insert into invites (token_sha256, expires_at) values (%s, now() + interval '1 hour')",
+        (hashlib.sha256(token.encode()).digest(),),
+    )
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: register(api, invite=token).status_code, range(4)))
+    assert sorted(answers) == [201, 403, 403, 403]
+
+
+def part(value: dict | bytes) -> str:
+    raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def forge(key: bytes, header: dict, claims: dict) -> str:
+    signed = f"{part(header)}.{part(claims)}"
+    return f"{signed}.{part(hmac.new(key, signed.encode(), hashlib.sha256).digest())}"
+
+
+def test_tokens(stack, user, direct):
+    """A token made elsewhere with the right key is taken; everything else is not, at every route that needs one."""
+    key = (stack.run_dir / "secrets" / "jwt.key").read_text().strip().encode()
+    now = int(time.time())
+    header = {"alg": "HS256", "typ": "JWT", "kid": "1"}
+    claims = {"iss": "millrace", "aud": "millrace", "sub": user.user_id, "nbf": now, "exp": now + 60}
+    good = forge(key, header, claims)
+    bad = {
+        "none": f"{part({**header, 'alg': 'none'})}.{part(claims)}.",
+        "none with a signature": forge(key, {**header, "alg": "none"}, claims),
+        "RS256": forge(key, {**header, "alg": "RS256"}, claims),
+        "HS512": forge(key, {**header, "alg": "HS512"}, claims),
+        "another key id": forge(key, {**header, "kid": "2"}, claims),
+        "no key id": forge(key, {"alg": "HS256"}, claims),
+        "critical extension": forge(key, {**header, "crit": ["b64"], "b64": False}, claims),
+        "another key": forge(b"x" * 32, header, claims),
+        "an empty key": forge(b"", header, claims),
+        "expired": forge(key, header, {**claims, "exp": now - 60}),
+        "no expiry": forge(key, header, {k: v for k, v in claims.items() if k != "exp"}),
+        "of the future": forge(key, header, {**claims, "nbf": now + 60}),
+        "another issuer": forge(key, header, {**claims, "iss": "other"}),
+        "another audience": forge(key, header, {**claims, "aud": "other"}),
+        "no user": forge(key, header, {**claims, "sub": "root"}),
+        "truncated": good[:-4],
+        "a changed user": f"{good.split('.')[0]}.{part({**claims, 'sub': str(uuid.uuid4())})}.{good.split('.')[2]}",
+        "not JSON": f"{part(b'{')}.{part(claims)}.AAAA",
+    }
+    routes = [("GET", "/me"), ("GET", "/files"), ("GET", f"/files/{uuid.uuid4()}"), ("POST", "/upload/initiate"),
+              ("GET", f"/upload/{uuid.uuid4()}")]  # fmt: skip
+    with httpx.Client(base_url=stack["MR_API_URL"], timeout=30) as client:
+        assert client.get("/me", headers={"Authorization": f"Bearer {good}"}).status_code == 200
+        for name, token in bad.items():
+            for method, path in routes:
+                answer = client.request(method, path, headers={"Authorization": f"Bearer {token}"})
+                assert answer.status_code == 401, (name, path, answer.text)
+                problem(answer, 401, "invalid-token")
+                assert "WWW-Authenticate" in answer.headers
+        for token in ("A" * 10240, f"{'A' * 5000}.{'A' * 5000}.{'A' * 240}"):
+            bearer = {"Authorization": f"Bearer {token}"}
+            problem(client.get("/me", headers=bearer), 431, "header-too-large")  # the edge takes no such header at all
+            problem(direct.get("/me", headers=bearer), 401, "invalid-token")
+
+
+def test_times_are_utc(user):
+    created = user.http.get("/me").json()["created_at"]
+    assert created.endswith("Z")
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(created)
+    assert abs(age.total_seconds()) < 300
