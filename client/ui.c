@@ -32,7 +32,9 @@ struct mr_ui *mr_ui_open(bool json, bool quiet, bool verbose)
     ui->quiet = quiet;
     ui->verbose = verbose;
     const char *term = getenv("TERM");
-    ui->bar_wanted = !json && !quiet && isatty(STDERR_FILENO) && (!term || strcmp(term, "dumb") != 0);
+    /* JSON that goes elsewhere does not mind a bar. */
+    bool people = !quiet && isatty(STDERR_FILENO) && !(json && isatty(STDOUT_FILENO));
+    ui->bar_wanted = people && (!term || strcmp(term, "dumb") != 0);
     pthread_mutex_init(&ui->lock, NULL);
     return ui;
 }
