@@ -15,7 +15,7 @@ FROM debian:12-slim AS runtime
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         ca-certificates libavro23 libcurl4 libhiredis0.14 libinih1 libjansson4 libjwt0 libmicrohttpd12 libpq5 libsodium23 \
-        libsqlite3-0 libssl3 libutf8proc2 libxml2 libzstd1 zlib1g \
+        libsqlite3-0 libssl3 libutf8proc2 libwslay1 libxml2 libzstd1 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin millrace
 COPY tools/compose/is-ready /usr/local/bin/

@@ -17,6 +17,13 @@ foreach(entry
   pkg_check_modules(${name} REQUIRED IMPORTED_TARGET ${module})
 endforeach()
 
+# libwslay comes without a .pc file.
+find_path(WSLAY_INCLUDE_DIR wslay/wslay.h REQUIRED)
+find_library(WSLAY_LIBRARY wslay REQUIRED)
+add_library(mr_wslay INTERFACE)
+target_include_directories(mr_wslay SYSTEM INTERFACE ${WSLAY_INCLUDE_DIR})
+target_link_libraries(mr_wslay INTERFACE ${WSLAY_LIBRARY})
+
 # Debian 12's librdkafka 2.0.2 loses assignments with cooperative-sticky (docs/decisions/0001).
 pkg_check_modules(RDKAFKA QUIET IMPORTED_TARGET rdkafka>=2.10.1)
 if(RDKAFKA_FOUND)

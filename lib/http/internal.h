@@ -29,6 +29,9 @@ struct mr_http_pairs {
     size_t max; /* of pairs */
 };
 
+struct mr_push;
+struct mr_push_hub;
+
 struct mr_http_reply {
     unsigned status; /* 0: none yet */
     bool problem;
@@ -78,6 +81,8 @@ struct mr_http_request {
     char address[64];
     int64_t whole_us; /* monotonic time when it was whole */
     struct mr_http_reply reply;
+    struct mr_push *push; /* the handler made a stream of it */
+    bool upgraded;        /* its socket is the hub's; event thread only */
     bool again;
     int64_t again_ms; /* delay asked for */
     void *state;
@@ -119,6 +124,7 @@ struct mr_http_server {
     const struct mr_token_key *token;
     size_t body_max, queue_max, connections_max;
     struct MHD_Daemon *daemon;
+    struct mr_push_hub *hub;
     int listen_fd;
     int port;
     atomic_size_t body_bytes; /* held by all requests together */
@@ -174,13 +180,16 @@ json_t *mr_http_json_load(struct mr_span text, const char **why, char *out, size
 void mr_http_reply_reset(struct mr_http_reply *rp);
 void mr_http_reply_seal(struct mr_http_reply *rp); /* JSON to text; a reply that is none becomes a 500 */
 enum MHD_Result mr_http_reply_send(struct mr_http_request *rq);
+/* What every answer carries, and the log and metrics say of it. */
+void mr_http_reply_headers(struct mr_http_request *rq, struct MHD_Response *response);
 void mr_http_shed(struct mr_http_reply *rp, const char *why);
 
 /* pool.c; all take the lock unless they say so. */
 enum mr_status mr_http_pool_start(struct mr_http_server *s, size_t threads, struct mr_error *err);
 /* True when the connection is now suspended; false: the reply is ready to be sent. Event thread. */
 bool mr_http_pool_hand(struct mr_http_request *rq);
-void mr_http_pool_gone(struct mr_http_request *rq);               /* the connection ends; event thread */
+void mr_http_pool_gone(struct mr_http_request *rq);    /* the connection ends; event thread */
+void mr_http_pool_streams(struct mr_http_request *rq); /* its answer has no end: nothing waits for it */
 void mr_http_pool_stop(struct mr_http_server *s, int timeout_ms); /* afterwards no connection is suspended */
 void mr_http_pool_close(struct mr_http_server *s);                /* after the event thread's end */
 void mr_http_conn_open(struct mr_http_server *s, struct mr_http_conn *c);

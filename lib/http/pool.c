@@ -116,6 +116,20 @@ void mr_http_pool_gone(struct mr_http_request *rq)
         mr_http_request_free(last);
 }
 
+void mr_http_pool_streams(struct mr_http_request *rq)
+{
+    struct mr_http_server *s = rq->server;
+    pthread_mutex_lock(&s->lock);
+    rq->conn->rq = NULL;
+    rq->conn->deadline_ms = 0;
+    if (rq->counted) {
+        rq->counted = false;
+        mr_metric_set(MR_M_http_inflight, NULL, (int64_t)--s->handed);
+        pthread_cond_broadcast(&s->drained);
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
 static void call(struct mr_http_request *rq)
 {
     rq->again = false;

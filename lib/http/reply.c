@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "http/internal.h"
+#include "http/hub.h"
 #include "metrics/metrics.h"
 
 #define TYPE_PREFIX "urn:millrace:problem:"
@@ -74,12 +74,12 @@ static const char *title_of(unsigned status)
         unsigned status;
         const char *title;
     } titles[] = {
-        {400, "Bad request"},    {401, "Authentication needed"}, {403, "Not permitted"},
-        {404, "Not found"},      {405, "Method not allowed"},    {406, "Not acceptable"},
-        {409, "Conflict"},       {412, "Precondition failed"},   {413, "Too large"},
-        {414, "URL too long"},   {415, "Type not taken"},        {422, "Cannot be processed"},
-        {423, "Locked"},         {429, "Too many requests"},     {431, "Header too large"},
-        {500, "Internal error"}, {503, "Unavailable"},
+        {400, "Bad request"},      {401, "Authentication needed"}, {403, "Not permitted"},
+        {404, "Not found"},        {405, "Method not allowed"},    {406, "Not acceptable"},
+        {409, "Conflict"},         {412, "Precondition failed"},   {413, "Too large"},
+        {414, "URL too long"},     {415, "Type not taken"},        {422, "Cannot be processed"},
+        {423, "Locked"},           {426, "Upgrade required"},      {429, "Too many requests"},
+        {431, "Header too large"}, {500, "Internal error"},        {503, "Unavailable"},
     };
     for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++) {
         if (titles[i].status == status)
@@ -178,16 +178,23 @@ static void account(const struct mr_http_request *rq)
            mr_log_str("client", rq->address), mr_log_str("traceparent", mr_http_header(rq, "traceparent")));
 }
 
+void mr_http_reply_headers(struct mr_http_request *rq, struct MHD_Response *response)
+{
+    add_headers(response, &rq->reply, !rq->push && (rq->close || rq->server->stopping));
+    account(rq);
+}
+
 enum MHD_Result mr_http_reply_send(struct mr_http_request *rq)
 {
     struct mr_http_reply *rp = &rq->reply;
+    if (rq->push && !rp->problem)
+        return mr_push_reply_send(rq);
     struct MHD_Response *response =
         MHD_create_response_from_buffer(rp->body_len, rp->body, MHD_RESPMEM_MUST_FREE);
     if (!response)
         return MHD_NO;
-    add_headers(response, rp, rq->close || rq->server->stopping);
+    mr_http_reply_headers(rq, response);
     rp->body = NULL; /* the response's now */
-    account(rq);
     enum MHD_Result result = MHD_queue_response(rq->mhd, rp->status, response);
     MHD_destroy_response(response);
     return result;

@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
-#include "http/internal.h"
+#include "http/hub.h"
 
 #define HEADERS_COUNT_MAX 128
 #define QUERY_COUNT_MAX   32
@@ -47,6 +47,8 @@ void mr_http_request_free(struct mr_http_request *rq)
 {
     if (rq->state && rq->free_state)
         rq->free_state(rq->state);
+    if (rq->push)
+        mr_push_request_ended(rq->push);
     drop_body(rq);
     json_decref(rq->json);
     mr_http_pairs_free(&rq->headers);

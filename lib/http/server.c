@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "http/internal.h"
+#include "http/hub.h"
 
 #define POOL_BYTES     (32u << 10) /* per connection: headers, and what is read of the body at once */
 #define LISTEN_BACKLOG 1024
@@ -85,6 +85,10 @@ static void on_completed(void *ctx, struct MHD_Connection *mhd, void **request,
     *request = NULL;
     if (!rq)
         return;
+    if (rq->upgraded) { /* the library holds a lock that others take under ours */
+        mr_http_request_free(rq);
+        return;
+    }
     mr_http_conn_deadline(s, rq->conn, NULL, s->times.idle_ms);
     mr_http_pool_gone(rq);
 }
@@ -195,8 +199,8 @@ static void raise_file_limit(size_t connections)
 static enum mr_status start_daemon(struct mr_http_server *s, struct mr_error *err)
 {
     s->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL, MHD_OPTION_LISTEN_SOCKET,
+        MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG, 0,
+        NULL, NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_library_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         s->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->connections_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         (unsigned)(s->times.idle_ms / 1000), MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
@@ -223,6 +227,11 @@ enum mr_status mr_http_server_start(const struct mr_http_options *o, struct mr_h
     s->queue_max = (size_t)o->cfg->http_queue;
     s->connections_max = (size_t)o->cfg->http_connections;
     s->listen_fd = -1;
+    s->hub = mr_push_hub_new((size_t)o->cfg->http_streams);
+    if (!s->hub) {
+        free(s);
+        return mr_error_set(err, MR_CLASS_FATAL, ENOMEM, "start the HTTP service: out of memory");
+    }
     raise_file_limit(s->connections_max);
     if (mr_http_pool_start(s, (size_t)o->cfg->http_threads, err) != MR_OK ||
         open_socket(s, o->cfg->listen, err) != MR_OK || start_daemon(s, err) != MR_OK) {
@@ -249,12 +258,15 @@ void mr_http_server_stop(struct mr_http_server **server, int timeout_ms)
     if (s->listen_fd >= 0)
         shutdown(s->listen_fd,
                  SHUT_RDWR); /* refuses new clients; the event thread may yet look at it, so no close() */
+    mr_push_hub_end(s->hub);
     mr_http_pool_stop(s, timeout_ms);
+    mr_push_hub_shut(s->hub, MR_HTTP_FLUSH_MS);
     if (s->daemon)
         MHD_stop_daemon(s->daemon);
     if (s->listen_fd >= 0)
         close(s->listen_fd);
     mr_http_pool_close(s);
+    mr_push_hub_free(s->hub);
     free(s);
     *server = NULL;
 }

@@ -4,7 +4,7 @@
 packages_build=(
     build-essential ca-certificates cmake curl git ninja-build pkg-config python3
     libavro-dev libcmocka-dev libcurl4-openssl-dev libhiredis-dev libinih-dev libjansson-dev libjwt-dev
-    libmicrohttpd-dev libpq-dev libsodium-dev libsqlite3-dev libssl-dev libutf8proc-dev libxml2-dev libzstd-dev zlib1g-dev
+    libmicrohttpd-dev libpq-dev libsodium-dev libsqlite3-dev libssl-dev libutf8proc-dev libwslay-dev libxml2-dev libzstd-dev zlib1g-dev
 )
 packages_stack=(
     bsdextrautils gettext-base nginx-light postgresql-15 postgresql-client-15 procps redis-server util-linux
