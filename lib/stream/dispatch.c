@@ -1,7 +1,5 @@
 #include "stream/internal.h"
 
-#include "base/clock.h"
-#include "base/log.h"
 #include "metrics/metrics.h"
 
 /* What a task for a per-record handler should take: long enough that hand-over costs little, short enough
@@ -55,14 +53,13 @@ bool mr_dispatch(struct mr_consumer *c)
 {
     bool gave = false;
     size_t per_lane = c->w.handle_batch && !c->w.batch_keeps_order ? 1 : c->batch;
-    int64_t now_ms = mr_mono_ms();
     while (!c->stopping && !c->failed && !c->world.broken && c->lanes.n_ready > 0 &&
            c->tasks_out < tasks_wanted(c)) {
         struct mr_task *task = mr_dispatch_task(c);
         if (!task) {
             break;
         }
-        task->n = mr_lanes_take(&c->lanes, task->items, task_size(c), per_lane, now_ms);
+        task->n = mr_lanes_take(&c->lanes, task->items, task_size(c), per_lane, c->now_ms);
         for (size_t i = 0; i < task->n; i++) {
             mr_flight_out(c, task->items[i]);
         }

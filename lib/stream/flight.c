@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
-
 void mr_part_free_if_unused(struct mr_part *part)
 {
     if (atomic_load(&part->gone) && part->items == 0) {
@@ -14,7 +12,7 @@ void mr_part_free_if_unused(struct mr_part *part)
 static void leave(struct mr_consumer *c, struct mr_item *item)
 {
     struct mr_part *part = item->part;
-    mr_lanes_remove(&c->lanes, item, mr_mono_ms());
+    mr_lanes_remove(&c->lanes, item, c->now_ms);
     c->inflight--;
     c->inflight_bytes -= item->size;
     part->items--;
@@ -43,12 +41,11 @@ void mr_flight_back(struct mr_consumer *c, struct mr_item *item)
         leave(c, item);
         return;
     }
-    int64_t now_ms = mr_mono_ms();
-    if (item->not_before_ms > now_ms) {
-        item->parked_ms = item->parked_ms ? item->parked_ms : now_ms;
+    if (item->not_before_ms > c->now_ms) {
+        item->parked_ms = item->parked_ms ? item->parked_ms : c->now_ms;
         mr_item_detach(item);
     }
-    mr_lanes_put_back(&c->lanes, item, now_ms);
+    mr_lanes_put_back(&c->lanes, item, c->now_ms);
 }
 
 void mr_flight_done(struct mr_consumer *c, struct mr_item *item)

@@ -2,10 +2,13 @@
 
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "stream/broker_log.h"
 #include "stream/letters.h"
+
+/* Keys lie in buffers that another thread filled: asked for this many records ahead, they are there when
+ * hashed. */
+#define PREFETCH_AHEAD 8
 
 static struct mr_part *part_of(struct mr_consumer *c, const rd_kafka_message_t *m)
 {
@@ -92,7 +95,7 @@ static void fill(struct mr_consumer *c, struct mr_item *item, struct mr_part *pa
     }
 }
 
-static void take_record(struct mr_consumer *c, struct mr_part *part, rd_kafka_message_t *m, int64_t now_ms)
+static void take_record(struct mr_consumer *c, struct mr_part *part, rd_kafka_message_t *m)
 {
     struct mr_item *item = mr_item_new(&c->pool);
     if (!item) {
@@ -104,10 +107,10 @@ static void take_record(struct mr_consumer *c, struct mr_part *part, rd_kafka_me
         return;
     }
     if (part->is_retry) {
-        mr_letter_read(item, c->topics, now_ms);
+        mr_letter_read(item, c->topics, c->now_ms);
         item->alone = c->w.handle_batch && item->r.attempt > 1;
     }
-    if (mr_lanes_add(&c->lanes, item, now_ms) != MR_OK) {
+    if (mr_lanes_add(&c->lanes, item, c->now_ms) != MR_OK) {
         goto no_memory;
     }
     if (item->lane->state == MR_LANE_PARKED) {
@@ -131,21 +134,30 @@ static bool has_room(struct mr_consumer *c)
     return !c->full;
 }
 
+/* Records that wait in librdkafka's queue cost less than those in lanes, whose memory would no longer fit the
+ * CPU's caches: what the handlers can be given twice over is enough. */
+static bool has_enough(const struct mr_consumer *c)
+{
+    return c->lanes.n_ready >= 2 * c->batch * (size_t)c->threads;
+}
+
 bool mr_intake(struct mr_consumer *c)
 {
     rd_kafka_message_t *messages[MR_FETCH_RECORDS];
-    if (c->stopping || c->failed || c->world.broken || !has_room(c)) {
+    if (c->stopping || c->failed || c->world.broken || !has_room(c) || has_enough(c)) {
         return false;
     }
     size_t room = c->max_records - c->inflight;
     size_t want = room < MR_FETCH_RECORDS ? room : MR_FETCH_RECORDS;
     ssize_t n = rd_kafka_consume_batch_queue(c->records, 0, messages, want);
-    int64_t now_ms = mr_mono_ms();
     for (ssize_t i = 0; i < n; i++) {
         rd_kafka_message_t *m = messages[i];
+        if (i + PREFETCH_AHEAD < n) {
+            __builtin_prefetch(messages[i + PREFETCH_AHEAD]->key);
+        }
         struct mr_part *part = m->err ? NULL : part_of(c, m);
         if (part && !part->closing && !c->failed) {
-            take_record(c, part, m, now_ms);
+            take_record(c, part, m);
             continue;
         }
         if (m->err) {

@@ -66,6 +66,7 @@ struct mr_consumer {
     const rd_kafka_topic_t *last_topic; /* whose part was looked up last */
     struct mr_part *last_part;
 
+    int64_t now_ms;  /* monotonic, of this turn */
     size_t inflight; /* records */
     int64_t inflight_bytes;
     size_t out;       /* of them, in somebody's hands */

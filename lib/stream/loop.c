@@ -73,14 +73,14 @@ static void sleep_until_news(struct mr_consumer *c, int64_t timeout_ms)
 
 void mr_loop_turn(struct mr_consumer *c, int64_t timeout_ms)
 {
+    c->now_ms = mr_mono_ms();
     bool busy = read_mail(c);
-    int64_t now_ms = mr_mono_ms();
-    int64_t next_ms = tick(c, now_ms);
+    int64_t next_ms = tick(c, c->now_ms);
     busy |= mr_intake(c);
     busy |= mr_dispatch(c);
     busy |= mr_commit_answers(c);
     if (!busy) {
-        int64_t left = sooner(timeout_ms, next_ms - now_ms);
+        int64_t left = sooner(timeout_ms, next_ms - c->now_ms);
         sleep_until_news(c, left > 0 ? left : 0);
     }
 }

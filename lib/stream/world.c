@@ -123,7 +123,7 @@ void mr_world_drop_closing(struct mr_consumer *c)
 
 static void schedule(struct mr_consumer *c)
 {
-    c->world.next_probe_ms = mr_mono_ms() + mr_backoff_ms(c->world.tries++, c->backoff_ms, c->backoff_max_ms);
+    c->world.next_probe_ms = c->now_ms + mr_backoff_ms(c->world.tries++, c->backoff_ms, c->backoff_max_ms);
 }
 
 void mr_world_broken(struct mr_consumer *c, const struct mr_error *why)
@@ -131,7 +131,7 @@ void mr_world_broken(struct mr_consumer *c, const struct mr_error *why)
     struct mr_world *w = &c->world;
     if (!w->broken) {
         w->broken = true;
-        if (mr_mono_ms() - w->recovered_ms > STEADY_MS) {
+        if (c->now_ms - w->recovered_ms > STEADY_MS) {
             w->tries = 0;
         }
         say(c, true, why->text);
