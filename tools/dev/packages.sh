@@ -42,20 +42,46 @@ packages_ensure() {
 packages_install() {
     local log=$cache_dir/apt.log
     mkdir -p "$cache_dir"
+    [[ " $* " != *' postgresql-15 '* ]] || services_prepare
     if ! { apt_get update && apt_get install --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
         show_tail "$log"
         die "apt could not install: $* (the whole log is $log)"
     fi
+    services_disable "$@" >>"$log" 2>&1 </dev/null
 }
 
-# Waits for another apt that is running. The packages' own services are neither started nor touched: Debian asks
-# RUNLEVEL and policy-rc.d, and create_main_cluster keeps postgresql-common from making a cluster of its own.
+# Waits for another apt that is running.
 apt_get() {
     local status=0
     services_forbid
-    as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -y -o DPkg::Lock::Timeout=600 "$@" || status=$?
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=600 \
+        -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" || status=$?
     services_allow
     return "$status"
+}
+
+# --- The servers' packages bring services, and ./dev wants their binaries only. While apt runs, policy-rc.d has it start
+# and stop nothing; services that came with a package installed here are not started at the next boot either. What was
+# on this machine before is left alone.
+
+declare -A package_services=([nginx-light]=nginx [redis-server]=redis-server [postgresql-15]=postgresql)
+cluster_file=/etc/postgresql-common/createcluster.conf
+
+# Without this, Debian makes a cluster of its own next to the package.
+services_prepare() {
+    [[ -e $cluster_file ]] && return
+    as_root mkdir -p "$(dirname "$cluster_file")"
+    echo 'create_main_cluster = false' | as_root tee "$cluster_file" >/dev/null
+}
+
+services_disable() {
+    local package service
+    for package in "$@"; do
+        service=${package_services[$package]:-}
+        if [[ -n $service && -e /etc/init.d/$service ]]; then
+            as_root update-rc.d "$service" disable
+        fi
+    done
 }
 
 policy_file=/usr/sbin/policy-rc.d

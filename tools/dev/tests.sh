@@ -51,7 +51,8 @@ test_all() {
         heading "== $path"
         case $suite in
         unit) test_unit "$expression" ;;
-        compose | dev) test_pytest "$path" "$expression" ;;
+        dev) test_pytest "$path" "$expression" ;;
+        compose) test_compose "$path" "$expression" ;;
         *) test_on_stack "$path" "$expression" ;;
         esac
     done
@@ -101,6 +102,15 @@ test_pytest() {
     0 | 1 | 5) ;;
     *) test_note_failure "pytest-$name" "pytest ended with status $status" ;;
     esac
+}
+
+# It compares the programs with their images.
+test_compose() {
+    if ! (build_preset release); then
+        test_note_failure build-release "the release build failed"
+        return
+    fi
+    test_pytest "$@"
 }
 
 test_on_stack() {
