@@ -67,6 +67,7 @@ static enum mr_status put_together(const struct mr_upload *up, const struct mr_s
     struct mr_part *parts = NULL;
     int n = 0;
     enum mr_status status = mr_store_list_parts(up->store, s->s3_key, s->s3_upload_id, &parts, &n, err);
+    out->untouched = status != MR_OK && !mr_store_said(err, "NoSuchUpload");
     if (status == MR_OK)
         status = store_complete(up, s, parts, n, object, out, err);
     free(parts);
@@ -199,6 +200,7 @@ enum mr_status mr_assemble(const struct mr_upload *up, struct mr_db *db, const s
 {
     struct mr_object object;
     out->result = MR_ASSEMBLED;
+    out->untouched = false;
     if (put_together(up, s, &object, out, err) != MR_OK)
         return MR_FAIL;
     if (out->result == MR_ASSEMBLE_MISSING)

@@ -17,6 +17,7 @@ enum mr_assembled {
 
 struct mr_assembly {
     enum mr_assembled result;
+    bool untouched;                         /* with MR_FAIL: the store could not even be asked what it has */
     int missing[MR_MISSING_MAX], n_missing; /* numbers that the store does not have */
     int wrong[MR_MISSING_MAX], n_wrong;     /* of another size, without checksum, or past the end */
     int total_missing, total_wrong;

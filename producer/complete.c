@@ -90,12 +90,15 @@ static void assembled(struct completion *c, const struct mr_assembly *a)
     publish(c, a);
 }
 
-/* What a failure leaves is taken over by the next call or the sweep, without waiting for the lease to end. */
-static void give_up(struct completion *c, struct mr_db *db, const struct mr_error *err,
+/* What a failure leaves is open again when nothing was done to it, else the next call or the sweep takes it
+ * over without waiting for the lease to end. */
+static void give_up(struct completion *c, struct mr_db *db, bool untouched, const struct mr_error *err,
                     struct mr_http_reply *rp)
 {
     struct mr_error later;
-    if (mr_session_unlease(db, c->session.upload_id, &later) != MR_OK)
+    enum mr_status status = untouched ? mr_session_reopen(db, c->session.upload_id, &later)
+                                      : mr_session_unlease(db, c->session.upload_id, &later);
+    if (status != MR_OK)
         mr_log(MR_LOG_WARN, "a lease could not be given back, it will end", mr_log_str("error", later.text));
     mr_http_problem_of(rp, "completing the upload", err);
 }
@@ -110,12 +113,12 @@ static bool assemble(struct completion *c, struct mr_db *db, const char *tracepa
     mr_assembly_init(&a);
     bool sends = !mr_publisher_away(c->up->publisher);
     if (mr_assemble(c->up, db, &c->session, sends, traceparent, &a, &err) != MR_OK) {
-        give_up(c, db, &err, rp);
+        give_up(c, db, a.untouched, &err, rp);
     } else if (a.result == MR_ASSEMBLE_MISSING) {
         problem_missing(&a, rp);
     } else if (a.result == MR_ASSEMBLE_GONE) {
         if (mr_session_end(c->up, db, &c->session, MR_END_GONE, &ended, &err) != MR_OK)
-            give_up(c, db, &err, rp);
+            give_up(c, db, false, &err, rp);
         else
             mr_http_problem(rp, 409, "upload-not-open", "the store has lost the upload; start again");
     } else if (a.result == MR_ASSEMBLED) {

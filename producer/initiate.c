@@ -176,11 +176,14 @@ static void undo(struct initiate *in, struct mr_db *db)
 
 static void reply_created(struct initiate *in, struct mr_http_reply *rp)
 {
+    struct mr_error err;
     json_t *body = json_loadb(in->answer.data, in->answer.len, 0, NULL);
-    if (body)
+    if (body) {
         mr_http_reply_json(rp, 201, body);
-    else
-        mr_http_problem(rp, 503, "unavailable", "out of memory, try again");
+        return;
+    }
+    mr_error_set(&err, MR_CLASS_RETRY, 0, "out of memory");
+    mr_http_problem_of(rp, "starting the upload", &err);
 }
 
 static void initiate(struct initiate *in, struct mr_db *db, struct mr_http_reply *rp)

@@ -113,6 +113,8 @@ def test_store_stopped(whole_stack, user, db, s3):
         answer = call()
         assert answer.status_code == 503, answer.text
         assert "retry-after" in answer.headers
+    # What nothing was done to is open as before.
+    assert db.execute("SELECT state FROM upload_sessions WHERE upload_id = %s", [whole["upload_id"]]).fetchone() == ("open",)
     # A refused start leaves no reservation: nothing was made.
     assert db.execute("SELECT 1 FROM files WHERE user_id = %s AND path = '/store/new'", [user.user_id]).fetchone() is None
     stack.up("minio")

@@ -185,7 +185,7 @@ def test_wrong_settings_end_the_program_with_one_line(stack):
         ({"MR_S3_ENDPOINT": "ftp://x"}, "s3.endpoint"),
         ({"MR_JWT_KEY_FILE": "/dev/null"}, "MR_JWT_KEY_FILE"),
         ({"MR_UPLOAD_TTL": "soon"}, "upload.ttl"),
-        ({"MR_SCHEMAS_DIR": "/nowhere"}, "schemas"),
+        ({"MR_SCHEMAS_DIR": "/nowhere"}, "/nowhere/FileUploaded.avsc"),
     ):
         done = run(**settings)
         assert done.returncode not in (0, 75), done.stderr
