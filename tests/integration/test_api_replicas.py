@@ -213,6 +213,6 @@ def test_metrics(replica, user):
         for _ in range(3):
             client.get("/files")
         client.get("/nowhere")
-    text = httpx.get(f"http://{api.metrics}/metrics").text
+    text = api.metrics_text()
     assert 'mr_http_requests_total{status="200"} 3' in text and 'mr_http_requests_total{status="404"} 1' in text
     assert 'mr_http_request_seconds_count{route="/files"} 3' in text

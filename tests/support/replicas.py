@@ -80,6 +80,7 @@ class Replica:
         self.port, metrics = free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.metrics = f"127.0.0.1:{metrics}"
+        self.http = httpx.Client(timeout=10)  # for questions of the test itself; making one takes its time
         dsn = re.match(r"(.*@)([^:/]+):(\d+)(/.*)", stack["MR_PG_DSN"])
         self.cable = Cable(dsn[2], int(dsn[3]))
         env = stack.program_env(
@@ -97,8 +98,11 @@ class Replica:
     def _ready(self) -> bool:
         assert self.process.poll() is None, self.log.read_text()[-2000:]
         with contextlib.suppress(httpx.HTTPError):
-            return httpx.get(f"http://{self.metrics}/readyz", timeout=5).status_code == 200
+            return self.http.get(f"http://{self.metrics}/readyz").status_code == 200
         return False
+
+    def metrics_text(self) -> str:
+        return self.http.get(f"http://{self.metrics}/metrics").text
 
     def rss_bytes(self) -> int:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
@@ -115,5 +119,6 @@ class Replica:
             status = self.process.wait()
         if not self.cable.is_cut:
             self.cable.cut()
+        self.http.close()
         self.log.unlink(missing_ok=True)
         return status
