@@ -14,8 +14,9 @@
 #define BUCKETS       256
 #define TOPICS_MAX    32
 #define UNKNOWN_SLOTS 4096
-#define UNKNOWN_MS    30000 /* an id that the registry does not know may be registered later */
-#define AWAY_MS       500   /* how long one failed call speaks for the others that wait behind it */
+#define UNKNOWN_MS                                                                                           \
+    5000 /* an id that the registry does not know may be registered later; a replay should see it then */
+#define AWAY_MS 500 /* how long one failed call speaks for the others that wait behind it */
 
 /* A writer's schema that was met, and how it reads as each of our events. Published once, never changed. */
 struct writer {
