@@ -75,7 +75,7 @@ def serializer(stack, name: str) -> AvroSerializer:
     return AvroSerializer(
         registry(stack),
         (SCHEMAS / f"{name}.avsc").read_text(),
-        conf={"auto.register.schemas": False, "normalize.schemas": False},
+        conf={"auto.register.schemas": False, "use.latest.version": True},
     )
 
 
