@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metrics/metrics.h"
+
 static const struct option {
     const char *flag;
     enum mr_admin_option bit;
@@ -124,6 +126,8 @@ static void help_all(FILE *out, const char *group)
             fprintf(out, "  %-16s %s\n", c->name, c->summary);
     }
     fputs("\nmr-admin COMMAND --help says more; mr-admin settings --help lists the settings.\n"
+          "--settings-markdown and --metrics-markdown print the pages docs/configuration.md and "
+          "docs/metrics.md.\n"
           "Exit status: 0 done, 1 differs or was refused, 2 wrong usage, 75 a server does not answer.\n",
           out);
 }
@@ -219,6 +223,10 @@ static int parse(struct mr_admin *a, struct words *w, int argc, char **argv, str
 int mr_admin_parse(struct mr_admin *a, int argc, char **argv, struct mr_error *err)
 {
     memset(a, 0, sizeof(*a));
+    if (argc == 2 && strcmp(argv[1], "--metrics-markdown") == 0) {
+        mr_metrics_markdown(stdout);
+        return MR_ADMIN_OK;
+    }
     struct words w = {.settings = calloc((size_t)argc + 2, sizeof(char *)), .n_settings = 1};
     if (!w.settings)
         abort();

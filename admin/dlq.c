@@ -45,7 +45,7 @@ static void number_cell(struct mr_table *t, struct mr_span s)
         cell(t, s);
 }
 
-static enum mr_status on_letter(void *ctx, struct mr_dead_letter *l, struct mr_error *err)
+static enum mr_status on_letter(void *ctx, const struct mr_dead_letter *l, struct mr_error *err)
 {
     (void)err;
     struct listing *list = ctx;
@@ -155,7 +155,7 @@ struct showing {
     struct mr_letter_actions actions;
 };
 
-static enum mr_status on_show(void *ctx, struct mr_dead_letter *l, struct mr_error *err)
+static enum mr_status on_show(void *ctx, const struct mr_dead_letter *l, struct mr_error *err)
 {
     (void)err;
     struct showing *s = ctx;

@@ -37,6 +37,13 @@ static enum mr_status remember_window(struct acting *a, struct mr_error *err)
     return status;
 }
 
+static void forget_window(struct acting *a)
+{
+    for (size_t i = 0; i < a->n; i++)
+        mr_letter_free(&a->window[i]);
+    a->n = 0;
+}
+
 static enum mr_status finish_window(struct acting *a, struct mr_error *err)
 {
     enum mr_status status = MR_OK;
@@ -48,13 +55,11 @@ static enum mr_status finish_window(struct acting *a, struct mr_error *err)
         status = remember_window(a, err);
     if (status == MR_OK)
         a->done += a->n;
-    for (size_t i = 0; i < a->n; i++)
-        rd_kafka_message_destroy(a->window[i].message);
-    a->n = 0;
+    forget_window(a);
     return status;
 }
 
-static enum mr_status on_letter(void *ctx, struct mr_dead_letter *l, struct mr_error *err)
+static enum mr_status on_letter(void *ctx, const struct mr_dead_letter *l, struct mr_error *err)
 {
     struct acting *a = ctx;
     enum mr_letter_state state = mr_letter_state(&a->actions, l);
@@ -71,8 +76,7 @@ static enum mr_status on_letter(void *ctx, struct mr_dead_letter *l, struct mr_e
         a->refused++;
         return MR_OK;
     }
-    a->window[a->n++] = *l;
-    l->message = NULL; /* ours now */
+    a->window[a->n++] = mr_letter_copy(l);
     return a->n == WINDOW ? finish_window(a, err) : MR_OK;
 }
 
@@ -101,8 +105,7 @@ static enum mr_status act_on(struct mr_admin *a, struct acting *acting, const st
     enum mr_status status = mr_letters_read(a->cfg.brokers, c, range, on_letter, acting, &n, err);
     if (status == MR_OK)
         status = finish_window(acting, err);
-    for (size_t i = 0; i < acting->n; i++)
-        rd_kafka_message_destroy(acting->window[i].message);
+    forget_window(acting);
     if (status == MR_OK && acting->one && n == 0)
         return mr_error_set(err, MR_CLASS_REJECT, 0, "dlq.%s has no record %d/%" PRId64, range->worker,
                             range->partition, range->offset);

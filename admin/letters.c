@@ -17,6 +17,16 @@ struct mr_span mr_letter_header(const struct mr_dead_letter *l, const char *name
     return (struct mr_span){value, size};
 }
 
+/* What the headers say about why it is here. */
+static void read_headers(struct mr_dead_letter *l)
+{
+    l->source_topic = mr_letter_header(l, CONNECT "topic");
+    l->source_partition = mr_letter_header(l, CONNECT "partition");
+    l->source_offset = mr_letter_header(l, CONNECT "offset");
+    l->reason = mr_letter_header(l, CONNECT "exception.message");
+    l->attempts = mr_letter_header(l, "mr.attempts");
+}
+
 static struct mr_dead_letter letter_of(const char *worker, rd_kafka_message_t *m)
 {
     struct mr_dead_letter l = {
@@ -26,16 +36,34 @@ static struct mr_dead_letter letter_of(const char *worker, rd_kafka_message_t *m
         .time_ms = rd_kafka_message_timestamp(m, NULL),
         .key = {m->key, m->key_len},
         .value = {m->payload, m->payload ? m->len : 0},
-        .message = m,
     };
     if (rd_kafka_message_headers(m, &l.headers))
         l.headers = NULL;
-    l.source_topic = mr_letter_header(&l, CONNECT "topic");
-    l.source_partition = mr_letter_header(&l, CONNECT "partition");
-    l.source_offset = mr_letter_header(&l, CONNECT "offset");
-    l.reason = mr_letter_header(&l, CONNECT "exception.message");
-    l.attempts = mr_letter_header(&l, "mr.attempts");
+    read_headers(&l);
     return l;
+}
+
+struct mr_dead_letter mr_letter_copy(const struct mr_dead_letter *l)
+{
+    struct mr_dead_letter copy = *l;
+    copy.copied = malloc(l->key.len + l->value.len + 1);
+    if (!copy.copied)
+        abort();
+    if (l->key.p)
+        copy.key.p = memcpy(copy.copied, l->key.p, l->key.len);
+    if (l->value.p)
+        copy.value.p = memcpy(copy.copied + l->key.len, l->value.p, l->value.len);
+    copy.headers = l->headers ? rd_kafka_headers_copy(l->headers) : NULL;
+    read_headers(&copy);
+    return copy;
+}
+
+void mr_letter_free(struct mr_dead_letter *copy)
+{
+    free(copy->copied);
+    if (copy->headers)
+        rd_kafka_headers_destroy(copy->headers);
+    *copy = (struct mr_dead_letter){0};
 }
 
 /* One partition under way. */
@@ -53,8 +81,7 @@ static enum mr_status give(struct reading *r, rd_kafka_message_t *m)
     struct mr_dead_letter l = letter_of(r->worker, m);
     r->n++;
     enum mr_status status = r->fn(r->ctx, &l, r->err);
-    if (l.message)
-        rd_kafka_message_destroy(l.message);
+    rd_kafka_message_destroy(m);
     return status;
 }
 

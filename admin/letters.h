@@ -9,7 +9,7 @@
 #include "base/span.h"
 #include "db/db.h"
 
-/* Spans live as long as the message. */
+/* What a reader gives lives while it is looked at; a copy until it is freed. */
 struct mr_dead_letter {
     const char *worker;
     int32_t partition;
@@ -19,8 +19,11 @@ struct mr_dead_letter {
     struct mr_span value;        /* p == NULL: null */
     rd_kafka_headers_t *headers; /* NULL when it has none */
     struct mr_span source_topic, source_partition, source_offset, reason, attempts;
-    rd_kafka_message_t *message;
+    char *copied; /* a copy: the bytes of key and value; its headers are its own then */
 };
+
+struct mr_dead_letter mr_letter_copy(const struct mr_dead_letter *l);
+void mr_letter_free(struct mr_dead_letter *copy);
 
 /* A header's last value; {NULL, 0} when there is none. */
 struct mr_span mr_letter_header(const struct mr_dead_letter *l, const char *name);
@@ -54,9 +57,9 @@ struct mr_letter_range {
     int64_t offset;
 };
 
-/* Called in the order of partition and offset; the letter and its message are gone when it returns, unless it
- * sets l->message to NULL and so takes it over. MR_FAIL ends the reading. */
-typedef enum mr_status (*mr_letter_fn)(void *ctx, struct mr_dead_letter *l, struct mr_error *err);
+/* Called in the order of partition and offset; the letter is gone when it returns. MR_FAIL ends the reading.
+ */
+typedef enum mr_status (*mr_letter_fn)(void *ctx, const struct mr_dead_letter *l, struct mr_error *err);
 
 /* *n: how many were given. REJECT when there is no topic dlq.<worker>. */
 enum mr_status mr_letters_read(const char *brokers, const struct mr_cluster *c,
