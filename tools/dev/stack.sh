@@ -175,7 +175,7 @@ stack_start_server() {
     fi
     stack_say_starting "$name"
     "server_${name}_start"
-    process_await "$name" 60 "server_${name}_ready"
+    process_await "$name" 120 "server_${name}_ready"
     if declare -F "server_${name}_after" >/dev/null && ! "server_${name}_after"; then
         show_tail "$run_dir/$name.log"
         die "$name: could not be prepared; its log is $run_dir/$name.log"
@@ -254,7 +254,7 @@ stack_start_program() {
     process_is_running "$1" && return
     stack_say_starting "$1"
     program_start "$1"
-    process_await "$1" 60 program_ready "$1"
+    process_await "$1" 120 program_ready "$1"
 }
 
 # Upstreams change with replicas and with ports that had to move.
