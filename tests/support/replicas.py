@@ -109,7 +109,9 @@ class Replica:
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) << 10
 
     def stop(self) -> int:
-        """Asks it to stop and returns its exit status."""
+        """Asks it to stop; it has to end well (a sanitizer's findings end it otherwise). Returns its exit status."""
+        if not self.log.exists():
+            return self.process.returncode  # stopped before
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
@@ -120,5 +122,7 @@ class Replica:
         if not self.cable.is_cut:
             self.cable.cut()
         self.http.close()
+        log = self.log.read_text(errors="replace")
         self.log.unlink(missing_ok=True)
+        assert status == 0, f"exit status {status}:\n{log[-4000:]}"
         return status
