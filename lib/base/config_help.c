@@ -98,7 +98,7 @@ static void markdown_setting(FILE *out, const struct mr_setting *s)
 void mr_config_markdown(FILE *out)
 {
     fputs("# Configuration\n\n"
-          "Made from `lib/base/settings.def` by `mr-api --settings-markdown`; edit it there.\n\n"
+          "Made from `lib/base/settings.def` by `./dev docs`; edit it there.\n\n"
           "A setting `s3.endpoint` is `MR_S3_ENDPOINT` in the environment, `--s3-endpoint` as a flag, and\n"
           "`endpoint = …` under `[s3]` (or `s3.endpoint = …` before any section) in the file that `--config` "
           "or\n"

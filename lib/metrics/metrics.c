@@ -253,10 +253,11 @@ enum mr_status mr_metrics_text(struct mr_buf *out)
 
 void mr_metrics_markdown(FILE *out)
 {
-    fputs("# Metrics\n\nMade from `lib/metrics/metrics.def`; edit it there. Every program also has "
-          "`process_*`.\n\n"
-          "| metric | kind | label | meaning |\n|---|---|---|---|\n",
-          out);
+    fputs(
+        "# Metrics\n\nMade from `lib/metrics/metrics.def` by `./dev docs`; edit it there. Every program also "
+        "has `process_*`.\n\n"
+        "| metric | kind | label | meaning |\n|---|---|---|---|\n",
+        out);
     for (int i = 0; i < MR_METRIC_COUNT; i++) {
         const char *label = table[i].label;
         fprintf(out, "| `%s` | %s | %s%s%s | ", table[i].name, kind_name(table[i].kind), *label ? "`" : "",

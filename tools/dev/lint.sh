@@ -48,7 +48,7 @@ lint_generated_pages=(
 verb_docs() {
     local page flag fresh
     setup_ensure build
-    build_preset release
+    build_preset "${DEV_PRESET:-release}"
     for page in "${lint_generated_pages[@]}"; do
         read -r page flag <<<"$page"
         fresh=$(mktemp "$root/$page.XXXXXX")
@@ -88,7 +88,7 @@ verb_lint() {
     *) usage_error "lint has no option '$1'" ;;
     esac
     setup_ensure build tests
-    build_preset release
+    build_preset "${DEV_PRESET:-release}"
     lint_run formatting lint_format
     lint_run 'shell scripts' lint_shell
     lint_run topics lint_topics
