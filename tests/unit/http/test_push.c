@@ -325,7 +325,7 @@ static int ask_websocket(const char *path, const char *headers, const char *more
 /* A frame as clients send them: masked. */
 static void say_frame(int fd, uint8_t first, const char *text, size_t len)
 {
-    static uint8_t frame[MR_PUSH_MESSAGE_MAX * 2];
+    static _Thread_local uint8_t frame[MR_PUSH_MESSAGE_MAX * 2];
     size_t n = 0;
     frame[n++] = first;
     if (len < 126) {
