@@ -180,7 +180,10 @@ static int parse_command(const struct mr_command *c, int argc, char **argv, stru
 {
     struct option longs[OPTION_ROWS + 1];
     char shorts[2 * OPTION_ROWS + 1];
+    char label[32]; /* what getopt puts before its complaints */
     int letter;
+    snprintf(label, sizeof(label), "mr %s", c->name);
+    argv[0] = label;
     getopt_tables(longs, shorts);
     optind = 0; /* GNU: start anew */
     while ((letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {

@@ -61,35 +61,40 @@ static int step(int from, const char *segment, struct mr_error *err)
     return fd;
 }
 
+/* All of it is looked at before anything is made. */
+static bool is_plain_path(const char *relative)
+{
+    for (;; relative++) {
+        size_t n = strcspn(relative, "/");
+        if (!is_plain(relative, n))
+            return false;
+        relative += n;
+        if (*relative == '\0')
+            return true;
+    }
+}
+
 int mr_target_folder(int root, const char *relative, const char **name, struct mr_error *err)
 {
-    int fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0) {
-        mr_error_errno(err, "opening", "the target folder");
+    if (!is_plain_path(relative)) {
+        mr_error_set(err, MR_CLASS_REJECT, ENAMETOOLONG,
+                     "the name on the server is none that a file here can have");
         return -1;
     }
-    for (;;) {
+    int fd = fcntl(root, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        mr_error_errno(err, "opening", "the target folder");
+    for (const char *slash; fd >= 0 && (slash = strchr(relative, '/')); relative = slash + 1) {
         char segment[NAME_MAX + 1];
-        size_t n = strcspn(relative, "/");
-        if (!is_plain(relative, n)) {
-            mr_error_set(err, MR_CLASS_REJECT, ENAMETOOLONG,
-                         "the name on the server is none that a file here can have");
-            close(fd);
-            return -1;
-        }
-        if (relative[n] == '\0') {
-            *name = relative;
-            return fd;
-        }
+        size_t n = (size_t)(slash - relative);
         memcpy(segment, relative, n);
         segment[n] = '\0';
         int next = step(fd, segment, err);
         close(fd);
-        if (next < 0)
-            return -1;
         fd = next;
-        relative += n + 1;
     }
+    *name = relative;
+    return fd;
 }
 
 /* Where the file system knows no renameat2(): a second name cannot replace a file either. */

@@ -220,7 +220,7 @@ static enum mr_status failure(const struct transfer *t, CURLcode code, struct mr
     switch (code) {
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
-        return mr_error_set(err, MR_CLASS_REJECT, EINVAL, "%s: %s", url, said);
+        return mr_error_set(err, MR_CLASS_REJECT, EPROTO, "%.*s: %s", origin_length(url), url, said);
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CONNECT_ERROR:
