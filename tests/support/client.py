@@ -22,7 +22,8 @@ class Result:
 
 class Mr:
     def __init__(self, stack, home: pathlib.Path, user=None):
-        self.program = stack.bin("mr")
+        # Another build of it, e.g. one with sanitizers, by MILLRACE_TEST_MR.
+        self.program = os.environ.get("MILLRACE_TEST_MR", stack.bin("mr"))
         self.home = home
         self.env = {k: v for k, v in os.environ.items() if not k.startswith(("MR_", "MILLRACE_", "XDG_"))}
         self.env |= {"HOME": str(home), "LC_ALL": "C.UTF-8"}
