@@ -53,7 +53,7 @@ static enum mr_status from_environment(struct mr_account *out, struct mr_error *
     if (!url)
         return mr_error_set(err, MR_CLASS_REJECT, EINVAL,
                             "MILLRACE_TOKEN is set, MILLRACE_URL is not: set both or none");
-    if (!token[0] || strpbrk(token, "\r\n"))
+    if (!token || !token[0] || strpbrk(token, "\r\n"))
         return mr_error_set(err, MR_CLASS_REJECT, 401, "MILLRACE_TOKEN is no token");
     char *server = mr_server_url(url, err);
     if (!server)

@@ -48,7 +48,7 @@ static const char *shown_sql(const char *sql, char out[SQL_SHOWN + 4])
         sql++;
     for (; *sql && n < SQL_SHOWN; sql++) {
         bool space = isspace((unsigned char)*sql);
-        if (!space || out[n - 1] != ' ')
+        if (!space || (n > 0 && out[n - 1] != ' '))
             out[n++] = space ? ' ' : *sql;
     }
     strcpy(out + n, *sql ? "..." : "");

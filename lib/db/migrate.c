@@ -96,13 +96,16 @@ static enum mr_status read_folder(const char *folder, struct folder *f, struct m
     struct dirent **entries;
     *f = (struct folder){0};
     int n = scandir(folder, &entries, is_sql, alphasort);
-    if (n < 0)
-        return mr_error_set(err, MR_CLASS_FATAL, errno, "read migrations from %s: %s", folder,
-                            strerror(errno));
+    if (n < 0) {
+        mr_error_set(err, MR_CLASS_FATAL, errno, "read migrations from %s: %s", folder, strerror(errno));
+        return MR_FAIL;
+    }
     enum mr_status status = MR_OK;
     f->all = calloc((size_t)n + 1, sizeof(*f->all));
-    if (!f->all)
-        status = mr_error_set(err, MR_CLASS_RETRY, ENOMEM, "read migrations: out of memory");
+    if (!f->all) {
+        mr_error_set(err, MR_CLASS_RETRY, ENOMEM, "read migrations: out of memory");
+        status = MR_FAIL;
+    }
     for (int i = 0; i < n; i++) {
         if (status == MR_OK)
             status = add_migration(f, folder, entries[i]->d_name, err);

@@ -31,6 +31,7 @@ bool mr_cursor_long_slow(struct mr_cursor *c, int64_t *out);
 /* Zigzag varint; most are of one byte. */
 static inline bool mr_cursor_long(struct mr_cursor *c, int64_t *out)
 {
+    /* An empty cursor is NULL to NULL. NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
     if (c->p < c->end && *c->p < 0x80) {
         uint64_t n = *c->p++;
         *out = (int64_t)(n >> 1) ^ -(int64_t)(n & 1);

@@ -68,7 +68,7 @@ static bool reserve_children(struct parser *p, uint32_t node, size_t n)
 
 static bool parse_child(struct parser *p, uint32_t node, uint32_t i, const json_t *type, const char *space)
 {
-    uint32_t child;
+    uint32_t child = 0;
     if (!parse_type(p, type, space, &child)) {
         return false;
     }

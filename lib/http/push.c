@@ -32,14 +32,18 @@ static struct mr_push *push_new(struct mr_push_hub *h, enum mr_push_kind kind,
     return p;
 }
 
-void mr_push_unref(struct mr_push *p)
+static void push_free(struct mr_push *p)
 {
-    if (atomic_fetch_sub(&p->refs, 1) != 1)
-        return;
     mr_push_drop_queue(p);
     pthread_mutex_destroy(&p->lock);
     free(p->early);
     free(p);
+}
+
+void mr_push_unref(struct mr_push *p)
+{
+    if (atomic_fetch_sub(&p->refs, 1) == 1)
+        push_free(p);
 }
 
 struct mr_push *mr_push_accept(struct mr_http_request *rq, struct mr_http_reply *rp, enum mr_push_kind kind,
@@ -50,10 +54,8 @@ struct mr_push *mr_push_accept(struct mr_http_request *rq, struct mr_http_reply 
         return NULL;
     struct mr_push *p = push_new(rq->server->hub, kind, events, ctx);
     if (!p || !mr_push_hub_add(rq->server->hub, p, &why)) {
-        if (p) {
-            mr_push_unref(p);
-            mr_push_unref(p);
-        }
+        if (p)
+            push_free(p); /* nobody else has seen it */
         mr_http_reply_reset(rp);
         mr_http_shed(rp, why);
         return NULL;

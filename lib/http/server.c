@@ -175,11 +175,15 @@ static enum mr_status open_socket(struct mr_http_server *s, const char *address,
     freeaddrinfo(found);
     if (s->listen_fd < 0)
         return mr_error_set(err, MR_CLASS_FATAL, errno, "listen on %s: %s", address, strerror(errno));
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } bound = {.v6 = {0}};
     socklen_t len = sizeof(bound);
-    getsockname(s->listen_fd, (struct sockaddr *)&bound, &len);
-    s->port = ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
-                                                : ((struct sockaddr_in *)&bound)->sin_port);
+    if (getsockname(s->listen_fd, &bound.any, &len) != 0)
+        return mr_error_set(err, MR_CLASS_FATAL, errno, "listen on %s: %s", address, strerror(errno));
+    s->port = ntohs(bound.any.sa_family == AF_INET6 ? bound.v6.sin6_port : bound.v4.sin_port);
     return MR_OK;
 }
 
