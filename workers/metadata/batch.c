@@ -98,7 +98,7 @@ enum mr_status mr_metadata_batch_make(struct mr_metadata_batch *b, struct mr_met
     *b = (struct mr_metadata_batch){0};
     b->uploads = sorted(items, n, MR_METADATA_UPLOADED, &b->n_uploads);
     b->stages = sorted(items, n, MR_METADATA_PROCESSED, &b->n_stages);
-    b->files = malloc((n + 1) * sizeof(*b->files));
+    b->files = calloc(n + 1, sizeof(*b->files));
     b->locked = malloc((n + 1) * sizeof(*b->locked));
     b->purged = malloc((n + 1) * sizeof(*b->purged));
     if (!b->uploads || !b->stages || !b->files || !b->locked || !b->purged) {
