@@ -16,6 +16,8 @@
 
 #define POLL_FIRST_MS 2
 #define POLL_MAX_MS   100
+#define POLL_SOON_MS  8 /* longest wait while the answer is expected any moment */
+#define SOON_MS       250
 
 struct completion {
     const struct mr_upload *up;
@@ -276,7 +278,8 @@ static bool go_on(struct completion *c, struct mr_http_request *rq, struct mr_ht
     }
     mr_http_again(rq, c->delay_ms, c, completion_free);
     int64_t next = c->delay_ms * 5 / 4 + 1;
-    c->delay_ms = next < POLL_MAX_MS ? next : POLL_MAX_MS;
+    int64_t longest = mr_http_age_ms(rq) < SOON_MS ? POLL_SOON_MS : POLL_MAX_MS;
+    c->delay_ms = next < longest ? next : longest;
     return true;
 }
 
