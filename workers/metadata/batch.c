@@ -57,6 +57,7 @@ static void collapse_files(struct mr_metadata_batch *b)
     for (size_t i = 0; i < b->n_uploads; i++) {
         const struct mr_file_uploaded *e = &b->uploads[i]->uploaded;
         struct mr_metadata_file *last = b->n_files ? &b->files[b->n_files - 1] : NULL;
+        /* NOLINTNEXTLINE(clang-analyzer-core.*): files[0] to files[n_files - 1] were set below */
         if (!last || !mr_uuid_eq(last->newest->file_id, e->file_id)) {
             b->files[b->n_files++] = (struct mr_metadata_file){e, e->occurred_at_us, false};
             continue;
@@ -71,7 +72,7 @@ static void collapse_files(struct mr_metadata_batch *b)
 /* Stages other than SCAN do not touch `files`. */
 static void collect_locked(struct mr_metadata_batch *b)
 {
-    for (size_t i = 0; i < b->n_files; i++)
+    for (size_t i = 0; i < b->n_files; i++) /* NOLINTNEXTLINE(clang-analyzer-core.*): as above */
         b->locked[b->n_locked++] = b->files[i].newest->file_id;
     for (size_t i = 0; i < b->n_stages; i++) {
         const struct mr_file_processed *p = &b->stages[i]->processed;
@@ -98,7 +99,7 @@ enum mr_status mr_metadata_batch_make(struct mr_metadata_batch *b, struct mr_met
     *b = (struct mr_metadata_batch){0};
     b->uploads = sorted(items, n, MR_METADATA_UPLOADED, &b->n_uploads);
     b->stages = sorted(items, n, MR_METADATA_PROCESSED, &b->n_stages);
-    b->files = calloc(n + 1, sizeof(*b->files));
+    b->files = malloc((n + 1) * sizeof(*b->files));
     b->locked = malloc((n + 1) * sizeof(*b->locked));
     b->purged = malloc((n + 1) * sizeof(*b->purged));
     if (!b->uploads || !b->stages || !b->files || !b->locked || !b->purged) {
