@@ -45,6 +45,23 @@ lint_generated_pages=(
     'docs/metrics.md --metrics-markdown'
 )
 
+# docs/decisions/README.md from the pages' first lines: "# 0018: Title".
+lint_decisions() {
+    local page title
+    printf '# Decisions\n\nWhy things are as they are, one page each; made by `./dev docs`.\n\n'
+    for page in "$root"/docs/decisions/[0-9]*.md; do
+        read -r title <"$page"
+        printf -- '- [%s](%s)\n' "${title#\# }" "${page##*/}"
+    done
+}
+
+lint_decisions_index() {
+    if ! lint_decisions | cmp -s - "$root/docs/decisions/README.md"; then
+        echo "docs/decisions/README.md is stale: ./dev docs writes it"
+        return 1
+    fi
+}
+
 verb_docs() {
     local page flag fresh
     setup_ensure build
@@ -59,7 +76,8 @@ verb_docs() {
         chmod 644 "$fresh"
         mv "$fresh" "$root/$page"
     done
-    say "docs: ${lint_generated_pages[*]%% *}"
+    lint_decisions >"$root/docs/decisions/README.md"
+    say "docs: ${lint_generated_pages[*]%% *} docs/decisions/README.md"
 }
 
 lint_tidy() {
@@ -96,6 +114,7 @@ verb_lint() {
         read -r page flag <<<"$page"
         lint_run "$page" lint_generated "$page" "$flag"
     done
+    lint_run docs/decisions/README.md lint_decisions_index
     [[ -z $tidy ]] || lint_run clang-tidy lint_tidy
     ((${#lint_failed[@]} == 0)) || die "lint: ${lint_failed[*]}"
     say "lint: nothing to say"
