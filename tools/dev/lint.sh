@@ -48,7 +48,7 @@ lint_generated_pages=(
 # docs/decisions/README.md from the pages' first lines: "# 0018: Title".
 lint_decisions() {
     local page title
-    printf '# Decisions\n\nWhy things are as they are, one page each; made by `./dev docs`.\n\n'
+    printf '# Decisions\n\nWhy things are as they are, one page each; made by ./dev docs.\n\n'
     for page in "$root"/docs/decisions/[0-9]*.md; do
         read -r title <"$page"
         printf -- '- [%s](%s)\n' "${title#\# }" "${page##*/}"
