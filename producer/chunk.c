@@ -44,7 +44,7 @@ void mr_handle_chunk(void *ctx, struct mr_http_request *rq, struct mr_http_reply
     json_t *list = NULL;
     const struct mr_field fields[] = {
         {"upload_id", MR_FIELD_JSON_UUID, true, 0, 0, &upload_id, NULL},
-        {"parts", MR_FIELD_JSON_ARRAY, true, 1, MR_UPLOAD_URLS_MAX, &list, NULL},
+        {"parts", MR_FIELD_JSON_ARRAY, true, 1, MR_PARTS_MAX, &list, NULL},
     };
     struct mr_wanted_part *parts = NULL;
     if (!mr_http_fields(rp, mr_http_json(rq), "body", fields, sizeof fields / sizeof fields[0]) ||

@@ -35,7 +35,7 @@ static bool read_body(struct initiate *in, struct mr_http_request *rq, struct mr
         {"file_id", MR_FIELD_JSON_UUID, false, 0, 0, &in->wanted.file_id, &has_file_id},
         {"size", MR_FIELD_JSON_INT, true, 0, 0, &in->wanted.size, NULL},
         {"content_type", MR_FIELD_JSON_STRING, false, 1, MR_CONTENT_TYPE_MAX, &in->wanted.content_type, NULL},
-        {"parts", MR_FIELD_JSON_ARRAY, false, 1, MR_UPLOAD_URLS_MAX, &parts, NULL},
+        {"parts", MR_FIELD_JSON_ARRAY, false, 1, MR_PARTS_MAX, &parts, NULL},
     };
     if (!mr_http_fields(rp, mr_http_json(rq), "body", fields, sizeof fields / sizeof fields[0]))
         return false;

@@ -27,6 +27,10 @@ bool mr_part_urls_read(struct mr_http_reply *rp, json_t *parts, bool numbered, s
 {
     size_t n = json_array_size(parts);
     *out = calloc(n ? n : 1, sizeof **out);
+    if (!*out) {
+        mr_http_problem(rp, 503, "unavailable", "no memory for %zu parts", n);
+        return false;
+    }
     for (size_t i = 0; i < n; i++) {
         if (read_one(rp, json_array_get(parts, i), i, numbered, &(*out)[i]))
             continue;

@@ -13,7 +13,7 @@ struct mr_wanted_part {
 };
 
 /* Reads [{"sha256"}] (numbers follow from the order) or, with `numbered`, [{"part_number", "sha256"}], at
- * most MR_UPLOAD_URLS_MAX. The caller frees *out. False when a problem was put into the reply. */
+ * most MR_PARTS_MAX. The caller frees *out. False when a problem was put into the reply. */
 bool mr_part_urls_read(struct mr_http_reply *rp, json_t *parts, bool numbered, struct mr_wanted_part **out);
 
 /* [{part_number, offset, size, url, headers}]; NULL on failure. */

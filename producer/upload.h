@@ -12,7 +12,6 @@
 #define MR_UPLOAD_TOPIC      "file.uploaded"
 #define MR_UPLOAD_MIGRATION  1    /* of db/migrations that this program needs */
 #define MR_UPLOAD_DB_WAIT_MS 2000 /* for a free database connection, before 503 */
-#define MR_UPLOAD_URLS_MAX   1000 /* part URLs signed per call */
 #define MR_UPLOAD_ABANDONED_S                                                                                \
     86400 /* how long an aborted or expired session, or an Idempotency-Key, is remembered */
 
