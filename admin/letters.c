@@ -118,7 +118,8 @@ static enum mr_status read_partition(struct reading *r, int32_t partition, int64
 
 static rd_kafka_t *open_reader(const char *brokers, struct mr_error *err)
 {
-    /* No group is joined and nothing committed; librdkafka wants a name all the same. */
+    /* No group is joined and nothing committed; librdkafka wants a name all the same. A fetch that waits at
+     * the end of one partition would hold up the next. */
     static const char *const settings[][2] = {
         {"group.id", "mr-admin"},
         {"enable.auto.commit", "false"},
@@ -126,6 +127,7 @@ static rd_kafka_t *open_reader(const char *brokers, struct mr_error *err)
         {"auto.offset.reset", "earliest"},
         {"isolation.level", "read_committed"},
         {"client.id", "mr-admin"},
+        {"fetch.wait.max.ms", "10"},
         {"log_level", "2"},
     };
     char why[256] = "";

@@ -1,5 +1,6 @@
 """The log as a stranger sees it: confluent-kafka with its AvroDeserializer and the registry."""
 
+import functools
 import json
 import pathlib
 import time
@@ -63,6 +64,40 @@ def read_all(stack, topic: str, timeout: float = 30) -> list:
 
 def registry(stack) -> SchemaRegistryClient:
     return SchemaRegistryClient({"url": stack["MR_REGISTRY_URL"]})
+
+
+def read_partition(stack, topic: str, partition: int, timeout: float = 30) -> list:
+    """Every record of one partition, undecoded, up to its end at the time of the call; keeps its connection."""
+    consumer = _reader(stack["MR_BROKERS"])
+    low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+    records, position = [], low
+    consumer.assign([TopicPartition(topic, partition, low)])
+    end = time.monotonic() + timeout
+    while position < high:
+        assert time.monotonic() < end, f"{topic}/{partition}: nothing after {position} of {high}"
+        m = consumer.poll(0.5)
+        if m is None:
+            continue
+        if m.error():
+            break  # end of partition (a control record may be last)
+        position = m.offset() + 1
+        records.append(m)
+    consumer.unassign()
+    return records
+
+
+@functools.cache
+def _reader(brokers: str) -> Consumer:
+    return Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": f"test-{uuid.uuid4().hex}",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 20,
+        }
+    )
 
 
 def decode(stack, record, deserializer=None) -> dict:
