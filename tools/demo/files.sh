@@ -21,6 +21,15 @@ files_gather() {
     say "a tar of large ones ($(du -h "$work/large.tar" | cut -f1))"
 }
 
+# files_found N FIND-ARGUMENT…: the first N by name. What find cannot read does not matter.
+files_found() {
+    local most=$1
+    shift
+    find "$@" >"$work/found" 2>"$work/find.log" || true
+    sort -o "$work/found" "$work/found"
+    head -n "$most" "$work/found"
+}
+
 files_texts() {
     local package
     for package in /usr/share/doc/*/; do
@@ -34,20 +43,24 @@ files_pictures() {
     local picture
     while read -r picture; do
         cp -L "$picture" "$work/files/pictures/" || true
-    done < <(find /usr/share /usr/lib/python3* -type f \( -name '*.png' -o -name '*.jpg' -o -name '*.svg' -o -name '*.gif' \) \
-        -size -1024k 2>"$work/find.log" | sort | head -n 60)
+    done < <(files_found 60 /usr/share /usr/lib -type f -size -1024k \
+        \( -name '*.png' -o -name '*.jpg' -o -name '*.svg' -o -name '*.gif' \))
 }
 
 files_libraries() {
     local library
     while read -r library; do
         cp -L "$library" "$work/files/libraries/"
-    done < <(find /usr/lib -type f -name '*.so*' -size +300k -size -3000k 2>"$work/find.log" | sort | head -n 12)
+    done < <(files_found 12 /usr/lib -type f -name '*.so*' -size +300k -size -3000k)
 }
 
 # The largest files, until there are enough bytes for many parts; what apt and ./dev have brought is always enough.
+# A folder that is not there, or a file that goes away meanwhile, does not matter.
 files_large() {
-    find /usr/lib /usr/bin "$root/.deps" -xdev -type f -size +500k -printf '%s %p\n' 2>"$work/find.log" | sort -rn |
-        awk -v enough="$large_bytes" '{ sum += $1; sub(/^[0-9]+ /, ""); print } sum > enough { exit }' >"$work/large.list"
-    tar -cf "$work/large.tar" --absolute-names --sort=name -T "$work/large.list"
+    find /usr/lib /usr/bin /usr/share "${MR_DEPS_DIR:-$root/.deps}" -xdev -type f -size +500k -printf '%s %p\n' \
+        >"$work/large.all" 2>"$work/find.log" || true
+    sort -rn -o "$work/large.all" "$work/large.all"
+    awk -v enough="$large_bytes" '{ sum += $1; sub(/^[0-9]+ /, ""); print } sum > enough { exit }' \
+        "$work/large.all" >"$work/large.list"
+    tar -cf "$work/large.tar" --absolute-names --sort=name --ignore-failed-read -T "$work/large.list"
 }
