@@ -258,7 +258,7 @@ enum mr_status mr_admin_number(const char *text, const char *what, int64_t low, 
     errno = 0;
     long long v = strtoll(text, &end, 10);
     if (errno || end == text || *end || v < low || v > high)
-        return mr_error_set(err, MR_CLASS_REJECT, 0, "%s is not a %s", text, what);
+        return mr_error_set(err, MR_CLASS_REJECT, 0, "%s is not %s", text, what);
     *out = v;
     return MR_OK;
 }

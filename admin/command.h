@@ -83,7 +83,7 @@ static inline bool mr_admin_given(const struct mr_admin *a, enum mr_admin_option
     return (a->opt.given & (unsigned)o) != 0;
 }
 
-/* A number in [low, high]; REJECT names what it is for. */
+/* A number in [low, high]; REJECT says that it is not `what` ("a partition"). */
 enum mr_status mr_admin_number(const char *text, const char *what, int64_t low, int64_t high, int64_t *out,
                                struct mr_error *err);
 

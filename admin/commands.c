@@ -66,7 +66,8 @@ const struct mr_admin_command mr_admin_commands[] = {
      MR_OPT_EXPIRES, 0, 1, mr_user_invite},
     {"user disable", "EMAIL|ID", "close an account",
      "Its files stay. Tokens given out before end as they expire.", 0, 1, 1, mr_user_disable},
-    {"user enable", "EMAIL|ID", "open an account again", "Also forgets failed logins.", 0, 1, 1,
+    {"user enable", "EMAIL|ID", "open an account again",
+     "Its logins work again; those that failed are forgotten, so that nobody has to wait.", 0, 1, 1,
      mr_user_enable},
     {"user list", "[--json]", "show the accounts", "By e-mail address.", MR_OPT_JSON, 0, 0, mr_user_list},
 };

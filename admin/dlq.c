@@ -39,7 +39,7 @@ static void number_cell(struct mr_table *t, struct mr_span s)
     int64_t v;
     if (s.p && s.len < sizeof(text))
         memcpy(text, s.p, s.len);
-    if (*text && mr_admin_number(text, "number", INT64_MIN, INT64_MAX, &v, NULL) == MR_OK)
+    if (*text && mr_admin_number(text, "a number", INT64_MIN, INT64_MAX, &v, NULL) == MR_OK)
         mr_table_int(t, v);
     else
         cell(t, s);
@@ -171,8 +171,8 @@ int mr_dlq_show(struct mr_admin *a, struct mr_error *err)
     struct showing s = {.admin = a};
     int64_t partition, offset;
     size_t n = 0;
-    if (mr_admin_number(a->args[1], "partition", 0, INT32_MAX, &partition, err) != MR_OK ||
-        mr_admin_number(a->args[2], "offset", 0, INT64_MAX, &offset, err) != MR_OK)
+    if (mr_admin_number(a->args[1], "a partition", 0, INT32_MAX, &partition, err) != MR_OK ||
+        mr_admin_number(a->args[2], "an offset", 0, INT64_MAX, &offset, err) != MR_OK)
         return MR_ADMIN_MISUSE;
     const struct mr_letter_range range = {a->args[0], (int32_t)partition, offset};
     enum mr_status status = mr_dlq_open(a, &d, &broker, &c, err);

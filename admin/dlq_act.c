@@ -89,8 +89,8 @@ static int parse_range(struct mr_admin *a, struct mr_letter_range *range, struct
         mr_error_set(err, MR_CLASS_REJECT, 0, "which ones? --partition P --offset O, or --all");
         return MR_ADMIN_MISUSE;
     }
-    if (one && (mr_admin_number(a->opt.partition, "partition", 0, INT32_MAX, &partition, err) != MR_OK ||
-                mr_admin_number(a->opt.offset, "offset", 0, INT64_MAX, &offset, err) != MR_OK))
+    if (one && (mr_admin_number(a->opt.partition, "a partition", 0, INT32_MAX, &partition, err) != MR_OK ||
+                mr_admin_number(a->opt.offset, "an offset", 0, INT64_MAX, &offset, err) != MR_OK))
         return MR_ADMIN_MISUSE;
     *range = (struct mr_letter_range){a->args[0], (int32_t)partition, offset};
     return MR_ADMIN_RUN;

@@ -97,7 +97,7 @@ static int64_t header_number(struct mr_span s, int64_t most, int64_t fallback)
     if (!s.p || s.len >= sizeof(text))
         return fallback;
     memcpy(text, s.p, s.len);
-    return mr_admin_number(text, "number", 0, most, &v, NULL) == MR_OK ? v : fallback;
+    return mr_admin_number(text, "a number", 0, most, &v, NULL) == MR_OK ? v : fallback;
 }
 
 static rd_kafka_headers_t *headers_of(const struct mr_dead_letter *l)

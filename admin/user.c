@@ -51,7 +51,7 @@ int mr_user_invite(struct mr_admin *a, struct mr_error *err)
     struct mr_admin_db d;
     int64_t hours = EXPIRES_HOURS;
     if (mr_admin_given(a, MR_OPT_EXPIRES) &&
-        mr_admin_number(a->opt.expires, "number of hours", 1, EXPIRES_HOURS_MAX, &hours, err) != MR_OK)
+        mr_admin_number(a->opt.expires, "a number of hours", 1, EXPIRES_HOURS_MAX, &hours, err) != MR_OK)
         return MR_ADMIN_MISUSE;
     if ((email.p && mr_account_check_email(email, err) != MR_OK) || mr_admin_db_open(a, &d, err) != MR_OK)
         return MR_ADMIN_FAIL;
@@ -96,7 +96,9 @@ int mr_user_disable(struct mr_admin *a, struct mr_error *err)
 int mr_user_enable(struct mr_admin *a, struct mr_error *err)
 {
     return change(a,
-                  "update users set disabled_at = null, failures = 0, blocked_until = null "
+                  "with forgotten as (delete from login_failures f using users u where f.address_sha256 = "
+                  "sha256(convert_to(lower(u.email), 'UTF8')) and (lower(u.email) = lower($1) or "
+                  "u.user_id::text = lower($1))) update users set disabled_at = null "
                   "where lower(email) = lower($1) or user_id::text = lower($1) returning user_id",
                   "enabled", err);
 }
