@@ -1,5 +1,6 @@
 /* What a batch comes to in PostgreSQL, whatever the order and however often it is applied. */
 #include <libpq-fe.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -268,6 +269,22 @@ static void another_scan_under_way_does_not_lift_a_quarantine(void **state)
     assert_string_equal(file_state(), "1|100|objects/1|AVAILABLE|CLEAN|3");
 }
 
+static void of_two_verdicts_of_one_instant_the_worse_one_stands(void **state)
+{
+    (void)state;
+    struct mr_metadata_item partial = report(1, 1, "SCAN", "OK", "PARTIAL", 3);
+    struct mr_metadata_item infected = report(1, 1, "SCAN", "OK", "INFECTED", 3);
+    struct mr_metadata_item both[] = {infected, partial};
+    apply_one(upload(1, 1));
+    apply(both, 2);
+    assert_string_equal(file_state(), "1|100|objects/1|QUARANTINED|INFECTED|2");
+    wipe(state);
+    apply_one(upload(1, 1));
+    apply_one(infected);
+    apply_one(partial);
+    assert_string_equal(file_state(), "1|100|objects/1|QUARANTINED|INFECTED|2");
+}
+
 static void unknown_stage_is_kept_and_attributes_too(void **state)
 {
     (void)state;
@@ -427,6 +444,87 @@ static void any_order_ends_in_the_same_rows(void **state)
     }
 }
 
+/* --- two replicas --- */
+
+#define RACES 200
+
+struct racer {
+    struct mr_db *db;
+    pthread_barrier_t *start;
+    bool uploads;
+    struct mr_error err;
+    enum mr_status status;
+};
+
+static struct mr_uuid racing_id(int n)
+{
+    return id_of((uint8_t)(20 + n / 250), (uint8_t)(n % 250));
+}
+
+static void *race(void *arg)
+{
+    struct racer *r = arg;
+    r->status = MR_OK;
+    for (int n = 0; n < RACES; n++) {
+        struct mr_metadata_item item = r->uploads ? upload(1, 1) : report(1, 1, "SCAN", "OK", "INFECTED", 3);
+        struct mr_metadata_item *list[] = {&item};
+        item.file_id = racing_id(n);
+        if (r->uploads) {
+            item.uploaded.file_id = item.file_id;
+            item.uploaded.owner_id = item.file_id;
+        } else {
+            item.processed.file_id = item.file_id;
+        }
+        pthread_barrier_wait(r->start);
+        if (r->status == MR_OK)
+            r->status = mr_metadata_apply(r->db, &open_rules, list, 1, &r->err);
+    }
+    return NULL;
+}
+
+static void run_race(void)
+{
+    pthread_barrier_t barrier;
+    pthread_t thread;
+    struct mr_error err;
+    struct racer mine = {.db = db, .start = &barrier, .uploads = true};
+    struct racer theirs = {.db = mr_db_acquire(pool, 5000, &err), .start = &barrier};
+    assert_non_null(theirs.db);
+    pthread_barrier_init(&barrier, NULL, 2);
+    assert_int_equal(pthread_create(&thread, NULL, race, &theirs), 0);
+    race(&mine);
+    pthread_join(thread, NULL);
+    pthread_barrier_destroy(&barrier);
+    mr_db_release(&theirs.db);
+    if (mine.status != MR_OK || theirs.status != MR_OK)
+        fail_msg("%s", mine.status != MR_OK ? mine.err.text : theirs.err.text);
+    assert_string_equal(
+        look("select string_agg(distinct status || '/' || verdict || '/' || count, ',') from "
+             "(select status, coalesce(verdict, '-') as verdict, count(*) over () from files) f"),
+        "QUARANTINED/INFECTED/200");
+}
+
+/* Neither has a row of `files` to lock when it starts. */
+static void verdict_and_upload_at_the_same_moment(void **state)
+{
+    (void)state;
+    run_race();
+}
+
+static void verdict_and_upload_of_a_reservation_at_the_same_moment(void **state)
+{
+    (void)state;
+    for (int n = 0; n < RACES; n++) {
+        char sql[256], id[MR_UUID_TEXT_SIZE];
+        mr_uuid_format(racing_id(n), id);
+        snprintf(sql, sizeof(sql), "insert into files (file_id, user_id, path) values ('%s', '%s', '/b')", id,
+                 id);
+        struct mr_error err;
+        assert_int_equal(mr_db_exec(db, sql, &err), MR_OK);
+    }
+    run_race();
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
@@ -439,12 +537,15 @@ int main(void)
         cmocka_unit_test_setup(status_follows_the_scan_of_the_current_version, wipe),
         cmocka_unit_test_setup(verdict_and_upload_in_one_batch, wipe),
         cmocka_unit_test_setup(another_scan_under_way_does_not_lift_a_quarantine, wipe),
+        cmocka_unit_test_setup(of_two_verdicts_of_one_instant_the_worse_one_stands, wipe),
         cmocka_unit_test_setup(unknown_stage_is_kept_and_attributes_too, wipe),
         cmocka_unit_test_setup(taken_path_is_rejected, wipe),
         cmocka_unit_test_setup(purge_forgets_and_stays, wipe),
         cmocka_unit_test_setup(purge_of_a_listed_file_is_refused, wipe),
         cmocka_unit_test_setup(purge_of_a_reservation_leaves_it_usable, wipe),
         cmocka_unit_test_setup(any_order_ends_in_the_same_rows, wipe),
+        cmocka_unit_test_setup(verdict_and_upload_at_the_same_moment, wipe),
+        cmocka_unit_test_setup(verdict_and_upload_of_a_reservation_at_the_same_moment, wipe),
     };
     return cmocka_run_group_tests(cases, start, stop);
 }
