@@ -178,13 +178,11 @@ enum mr_status mr_consumer_open(const struct mr_config *cfg, const struct mr_wor
     return MR_OK;
 }
 
+/* Records come by the other queue, but one that came by this one would be lost if it were not taken. */
 static void serve_events(struct mr_consumer *c)
 {
     for (rd_kafka_message_t *m; (m = rd_kafka_consumer_poll(c->rk, 0)) != NULL;) {
-        if (m->err) {
-            mr_intake_error(c, m);
-        }
-        rd_kafka_message_destroy(m);
+        mr_intake_message(c, m);
     }
 }
 
@@ -216,6 +214,7 @@ enum mr_status mr_consumer_run(struct mr_consumer *c, struct mr_error *err)
     }
     drain(c);
     rd_kafka_consumer_close(c->rk);
+    c->left = true;
     mr_log(MR_LOG_INFO, "consumer stopped", mr_log_str("worker", c->w.name));
     if (c->failed) {
         return mr_error_set(err, c->failure.class, c->failure.code, "%s", c->failure.text);
@@ -254,6 +253,9 @@ void mr_consumer_close(struct mr_consumer **consumer)
         return;
     }
     c->stopping = true;
+    if (c->rk && !c->left) {
+        rd_kafka_consumer_close(c->rk);
+    }
     mr_handlers_stop(&c->handlers);
     mr_aside_stop(&c->aside);
     /* The producer still holds letters that were not answered; its timeout bounds this. */

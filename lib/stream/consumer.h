@@ -11,8 +11,9 @@
  * nothing is counted or skipped. While all pass, the failure is the record's: its lane is parked, the attempt
  * counted, and after `attempts` it is dead-lettered. REJECT is dead-lettered at once. FATAL ends the program;
  *  - a batch that fails while the probes pass is bisected until the guilty record alone is left;
- *  - a revoked partition: no more is fed, at most 5 s are waited for, the mark is committed, the rest is
- *    cancelled and its completions are discarded; a lost one commits nothing.
+ *  - a revoked partition: no more is fed, what runs has at most 5 s (0.7 s when other partitions stay,
+ * because they are not fetched meanwhile), the mark is committed, the rest is cancelled and its completions
+ * are discarded; a lost one commits nothing.
  *
  * mr_consumer_run() polls on the calling thread and never blocks in a handler. */
 #ifndef MR_STREAM_CONSUMER_H

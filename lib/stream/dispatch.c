@@ -5,6 +5,8 @@
 /* What a task for a per-record handler should take: long enough that hand-over costs little, short enough
  * that the records in it could not have been handled sooner elsewhere. */
 #define TASK_US 1000.0
+/* What a task has to take longer than, to be looked into. */
+#define SLOW_MS 20
 
 struct mr_task *mr_dispatch_task(struct mr_consumer *c)
 {
@@ -25,8 +27,46 @@ void mr_dispatch_recycle(struct mr_consumer *c, struct mr_task *task)
 
 static void give(struct mr_consumer *c, struct mr_task *task, bool urgent)
 {
+    task->given_prev = NULL;
+    task->given_next = c->given;
+    if (c->given) {
+        c->given->given_prev = task;
+    }
+    c->given = task;
     c->tasks_out++;
+    mr_task_prepare(task);
     mr_handlers_give(c->handlers, task, urgent);
+}
+
+static void returned(struct mr_consumer *c, struct mr_task *task)
+{
+    *(task->given_prev ? &task->given_prev->given_next : &c->given) = task->given_next;
+    if (task->given_next) {
+        task->given_next->given_prev = task->given_prev;
+    }
+    c->tasks_out--;
+}
+
+/* A record took longer than its like: those behind it in its task go to other threads. */
+int64_t mr_dispatch_rescue(struct mr_consumer *c)
+{
+    int64_t next_ms = INT64_MAX;
+    for (struct mr_task *task = c->w.handle_batch ? NULL : c->given; task; task = task->given_next) {
+        int64_t started_ms = atomic_load(&task->started_ms);
+        if (task->n < 2 || started_ms == 0) {
+            continue;
+        }
+        if (c->now_ms - started_ms < SLOW_MS) {
+            next_ms = started_ms + SLOW_MS < next_ms ? started_ms + SLOW_MS : next_ms;
+            continue;
+        }
+        size_t begun = mr_task_take_back(task);
+        for (size_t i = begun; i < task->n; i++) {
+            mr_flight_back(c, task->items[i]);
+        }
+        task->n = begun;
+    }
+    return next_ms;
 }
 
 /* How many records the next task may have. */
@@ -100,10 +140,11 @@ static void batch_failed(struct mr_consumer *c, struct mr_task *task)
 void mr_dispatch_finished(struct mr_consumer *c, struct mr_task *task)
 {
     size_t shared = 0;
-    c->tasks_out--;
+    returned(c, task);
     measure(c, task);
     for (size_t i = 0; i < task->n; i++) {
         struct mr_item *item = task->items[i];
+        item->run_ms = atomic_load(&task->started_ms);
         switch (item->outcome) {
         case MR_OUTCOME_OK:
             mr_flight_done(c, item);

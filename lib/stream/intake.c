@@ -32,7 +32,7 @@ static void lost_records(struct mr_consumer *c, const rd_kafka_message_t *m)
     mr_failure_fatal(c, &err);
 }
 
-void mr_intake_error(struct mr_consumer *c, const rd_kafka_message_t *m)
+static void intake_error(struct mr_consumer *c, const rd_kafka_message_t *m)
 {
     struct mr_part *part;
     struct mr_error err;
@@ -141,6 +141,19 @@ static bool has_enough(const struct mr_consumer *c)
     return c->lanes.n_ready >= 2 * c->batch * (size_t)c->threads;
 }
 
+void mr_intake_message(struct mr_consumer *c, rd_kafka_message_t *m)
+{
+    struct mr_part *part = m->err ? NULL : part_of(c, m);
+    if (part && !part->closing && !c->failed) {
+        take_record(c, part, m);
+        return;
+    }
+    if (m->err) {
+        intake_error(c, m);
+    }
+    rd_kafka_message_destroy(m);
+}
+
 bool mr_intake(struct mr_consumer *c)
 {
     rd_kafka_message_t *messages[MR_FETCH_RECORDS];
@@ -151,19 +164,10 @@ bool mr_intake(struct mr_consumer *c)
     size_t want = room < MR_FETCH_RECORDS ? room : MR_FETCH_RECORDS;
     ssize_t n = rd_kafka_consume_batch_queue(c->records, 0, messages, want);
     for (ssize_t i = 0; i < n; i++) {
-        rd_kafka_message_t *m = messages[i];
         if (i + PREFETCH_AHEAD < n) {
             __builtin_prefetch(messages[i + PREFETCH_AHEAD]->key);
         }
-        struct mr_part *part = m->err ? NULL : part_of(c, m);
-        if (part && !part->closing && !c->failed) {
-            take_record(c, part, m);
-            continue;
-        }
-        if (m->err) {
-            mr_intake_error(c, m);
-        }
-        rd_kafka_message_destroy(m);
+        mr_intake_message(c, messages[i]);
     }
     return n > 0;
 }

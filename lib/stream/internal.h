@@ -71,6 +71,7 @@ struct mr_consumer {
     int64_t inflight_bytes;
     size_t out;       /* of them, in somebody's hands */
     size_t tasks_out; /* given to handlers and not back */
+    struct mr_task *given;
     bool full;        /* at the high mark, not yet back at half */
     double record_us; /* how long a record takes, smoothed */
     struct mr_task *free_tasks;
@@ -82,6 +83,7 @@ struct mr_consumer {
     int64_t next_metrics_ms;
     int64_t next_lag_ms;
     bool stopping;
+    bool left;   /* the group */
     bool failed; /* with `failure`: a FATAL error ends it */
     struct mr_error failure;
 
@@ -95,11 +97,14 @@ struct mr_consumer {
 
 /* intake.c: from librdkafka to lanes. True when something was taken. */
 bool mr_intake(struct mr_consumer *c);
-void mr_intake_error(struct mr_consumer *c, const rd_kafka_message_t *m);
+/* One message, record or error; takes it. */
+void mr_intake_message(struct mr_consumer *c, rd_kafka_message_t *m);
 
 /* dispatch.c: from lanes to handlers and back. */
 bool mr_dispatch(struct mr_consumer *c);
 void mr_dispatch_finished(struct mr_consumer *c, struct mr_task *task);
+/* Looks for tasks that take long; returns when to look again. */
+int64_t mr_dispatch_rescue(struct mr_consumer *c);
 void mr_dispatch_bisect(struct mr_consumer *c, struct mr_task *task);
 struct mr_task *mr_dispatch_task(struct mr_consumer *c);
 void mr_dispatch_recycle(struct mr_consumer *c, struct mr_task *task);

@@ -44,7 +44,7 @@ struct mr_item {
     struct mr_error *why;        /* of the last failure; NULL when there was none */
     int64_t not_before_ms;       /* monotonic; 0: at once */
     int64_t parked_ms;           /* when it first had to wait; 0: never */
-    int64_t run_ms;              /* when its last run began */
+    int64_t run_ms;              /* when the task of its last run began */
     int64_t origin_offset;
     int32_t origin_partition;
     uint32_t size; /* bytes it counts for */

@@ -41,6 +41,7 @@ static int64_t sooner(int64_t a, int64_t b)
 static int64_t tick(struct mr_consumer *c, int64_t now_ms)
 {
     int64_t next_ms = mr_lanes_wake(&c->lanes, now_ms);
+    next_ms = sooner(next_ms, mr_dispatch_rescue(c));
     mr_world_tick(c, now_ms);
     if (c->world.broken && !c->world.probing) {
         next_ms = sooner(next_ms, c->world.next_probe_ms);

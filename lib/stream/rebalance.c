@@ -11,10 +11,13 @@
 #include "metrics/metrics.h"
 #include "stream/broker_log.h"
 
-#define REVOKE_WAIT_MS  5000
-#define COMMIT_WAIT_MS  3000
-#define OFFSETS_WAIT_MS 500
-#define TURN_MS         100
+/* librdkafka does not fetch at all while it waits for the callback's answer, for partitions that stay
+ * neither, and theirs may not stand still for a second. Where none stays there is more time. */
+#define REVOKE_WAIT_MS      5000
+#define REVOKE_WAIT_KEPT_MS 700
+#define COMMIT_WAIT_MS      3000
+#define OFFSETS_WAIT_MS     500
+#define TURN_MS             100
 
 struct mr_part *mr_part_find(struct mr_consumer *c, const char *topic, int32_t partition)
 {
@@ -91,7 +94,7 @@ static bool has_failed_entry(const rd_kafka_topic_partition_list_t *list, rd_kaf
  * stop instead. */
 static bool find_offsets(struct mr_consumer *c, rd_kafka_topic_partition_list_t *list)
 {
-    while (!c->failed && !mr_stop_requested() && !atomic_load(&c->stop_asked)) {
+    while (!c->failed && !c->stopping && !mr_stop_requested() && !atomic_load(&c->stop_asked)) {
         rd_kafka_resp_err_t err = rd_kafka_committed(c->rk, list, OFFSETS_WAIT_MS);
         if (!err && !has_failed_entry(list, &err)) {
             for (int i = 0; i < list->cnt; i++) {
@@ -180,9 +183,19 @@ static size_t closing_out(const struct mr_consumer *c)
     return out;
 }
 
+static bool keeps_some(const struct mr_consumer *c)
+{
+    for (size_t i = 0; i < c->n_parts; i++) {
+        if (!c->parts[i]->closing) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void wait_for_closing(struct mr_consumer *c)
 {
-    int64_t end_ms = mr_mono_ms() + (c->stopping ? 0 : REVOKE_WAIT_MS);
+    int64_t end_ms = mr_mono_ms() + (c->stopping ? 0 : keeps_some(c) ? REVOKE_WAIT_KEPT_MS : REVOKE_WAIT_MS);
     for (int64_t left = 1; closing_out(c) > 0 && left > 0 && !rd_kafka_assignment_lost(c->rk);) {
         left = end_ms - mr_mono_ms();
         mr_loop_turn(c, left < TURN_MS ? left : TURN_MS);

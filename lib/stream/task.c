@@ -1,5 +1,6 @@
 #include "stream/task.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -7,9 +8,7 @@
 #include "metrics/metrics.h"
 #include "stream/part.h"
 
-/* A task is made to take about a millisecond; when a record turns out to be slow, those behind it in the task
- * are given back so that other threads can have them. */
-#define SLOW_US 20000
+#define TAKEN_BACK (SIZE_MAX / 2)
 
 struct mr_task *mr_task_new(size_t capacity)
 {
@@ -35,6 +34,23 @@ void mr_task_free(struct mr_task **task)
         free(t);
         *task = NULL;
     }
+}
+
+void mr_task_prepare(struct mr_task *task)
+{
+    task->n_run = 0;
+    task->why = (struct mr_error){0};
+    atomic_store(&task->begun, 0);
+    atomic_store(&task->started_ms, 0);
+    for (size_t i = 0; i < task->n; i++) {
+        task->items[i]->outcome = MR_OUTCOME_NONE;
+    }
+}
+
+size_t mr_task_take_back(struct mr_task *task)
+{
+    size_t begun = atomic_exchange(&task->begun, TAKEN_BACK);
+    return begun < task->n ? begun : task->n;
 }
 
 static bool is_gone(const struct mr_item *item)
@@ -87,12 +103,14 @@ static void run_one(struct mr_item *item, const struct mr_worker *w)
     forget_decoded(w, item);
 }
 
-static void run_each(struct mr_task *task, const struct mr_worker *w)
+/* Returns how many of the list were its own: the others were taken back. */
+static size_t run_each(struct mr_task *task, size_t n, const struct mr_worker *w)
 {
     const struct mr_lane *stopped = NULL; /* its first record failed: the next ones of it have to wait */
     int64_t start_us = mr_mono_us();
     int64_t last_us = start_us;
-    for (size_t i = 0; i < task->n && last_us - start_us < SLOW_US; i++) {
+    size_t own = 0;
+    for (size_t i; (i = atomic_fetch_add(&task->begun, 1)) < n; own = i + 1) {
         struct mr_item *item = task->items[i];
         if (item->lane == stopped || is_gone(item)) {
             continue;
@@ -107,6 +125,7 @@ static void run_each(struct mr_task *task, const struct mr_worker *w)
         }
     }
     task->took_us = last_us - start_us;
+    return own;
 }
 
 static void call_batch(struct mr_task *task, const struct mr_worker *w)
@@ -148,31 +167,29 @@ static void run_batch(struct mr_task *task, const struct mr_worker *w)
     mr_metric_observe(MR_M_handler_seconds, NULL, (double)task->took_us / 1e6);
 }
 
-static void release_done(struct mr_task *task)
+static void release_done(struct mr_task *task, size_t n)
 {
     int64_t now_ms = mr_wall_us() / 1000;
-    for (size_t i = 0; i < task->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         struct mr_item *item = task->items[i];
-        if (item->outcome == MR_OUTCOME_OK) {
-            mr_metric_observe(MR_M_record_age_seconds, NULL, (double)(now_ms - item->r.timestamp_ms) / 1e3);
-            mr_item_release(item);
+        if (item->outcome != MR_OUTCOME_OK) {
+            continue;
         }
+        if (item->r.timestamp_ms > 0) {
+            mr_metric_observe(MR_M_record_age_seconds, NULL, (double)(now_ms - item->r.timestamp_ms) / 1e3);
+        }
+        mr_item_release(item);
     }
 }
 
 void mr_task_run(struct mr_task *task, const struct mr_worker *w)
 {
-    task->n_run = 0;
-    task->why = (struct mr_error){0};
-    task->started_ms = mr_mono_ms();
-    for (size_t i = 0; i < task->n; i++) {
-        task->items[i]->outcome = MR_OUTCOME_NONE;
-        task->items[i]->run_ms = task->started_ms;
-    }
+    size_t own = task->n; /* read before it counts as started: what is taken back then shortens the list */
+    atomic_store(&task->started_ms, mr_mono_ms());
     if (w->handle_batch) {
         run_batch(task, w);
     } else {
-        run_each(task, w);
+        own = run_each(task, own, w);
     }
-    release_done(task);
+    release_done(task, own);
 }

@@ -55,7 +55,7 @@ static void release_task(struct mr_consumer *c, struct mr_task *task)
 void mr_world_ask_task(struct mr_consumer *c, struct mr_task *task)
 {
     struct mr_world *w = &c->world;
-    if (w->broken || c->stopping || task->started_ms < w->recovered_ms) {
+    if (w->broken || c->stopping || atomic_load(&task->started_ms) < w->recovered_ms) {
         release_task(c, task);
         return;
     }
