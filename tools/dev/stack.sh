@@ -249,7 +249,7 @@ stack_start_programs() {
 stack_start_program() {
     if [[ ${DEV_BUILD:-yes} != no ]] && program_is_outdated "$1"; then
         say "$1: was built anew, restarted"
-        process_stop "$1" TERM 15
+        process_stop "$1" TERM "$stack_patience"
     fi
     process_is_running "$1" && return
     stack_say_starting "$1"
@@ -308,12 +308,16 @@ stack_down() {
     say "down: $((${#ours[@]} + ${#theirs[@]})) processes stopped"
 }
 
+# Seconds that a process has to end by itself: above the sum of what the programs allow themselves to drain, flush and
+# commit, and the same as in docker-compose.yml.
+stack_patience=40
+
 # stack_stop SIGNAL NAME…: all at the same time; an empty signal is each one's own way of stopping.
 stack_stop() {
     local signal=$1 name
     shift
     for name in "$@"; do
-        process_stop "$name" "${signal:-${server_stop_signal[$name]:-TERM}}" 15 &
+        process_stop "$name" "${signal:-${server_stop_signal[$name]:-TERM}}" "$stack_patience" &
     done
     wait
 }

@@ -51,8 +51,7 @@ test_all() {
         heading "== $path"
         case $suite in
         unit) test_unit "$expression" ;;
-        dev) test_pytest "$path" "$expression" ;;
-        compose) test_compose "$path" "$expression" ;;
+        dev | compose) test_built "$path" "$expression" ;;
         *) test_on_stack "$path" "$expression" ;;
         esac
     done
@@ -104,8 +103,8 @@ test_pytest() {
     esac
 }
 
-# It compares the programs with their images.
-test_compose() {
+# For tests that look at the programs or start them themselves.
+test_built() {
     if ! (build_preset release); then
         test_note_failure build-release "the release build failed"
         return
