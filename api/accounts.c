@@ -107,8 +107,7 @@ static void put_me(const PGresult *res, struct mr_http_reply *rp)
 {
     char id[MR_UUID_TEXT_SIZE], created[MR_RFC3339_SIZE];
     if (PQntuples(res) == 0) {
-        mr_http_problem(rp, 401, "invalid-token", "the account of this access token is no more");
-        mr_http_reply_header(rp, "WWW-Authenticate", "Bearer realm=\"millrace\", error=\"invalid_token\"");
+        mr_http_problem_disabled(rp);
         return;
     }
     mr_http_reply_json(rp, 200,

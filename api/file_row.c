@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "api/handlers.h"
 #include "base/clock.h"
 #include "base/digest.h"
 
@@ -69,6 +70,7 @@ PGresult *mr_api_file_read(struct mr_db *db, struct mr_uuid caller, const char *
     if (PQntuples(res) == 1)
         return res;
     PQclear(res);
-    not_found(rp);
+    if (mr_api_enabled(db, caller, "reading the file", rp))
+        not_found(rp);
     return NULL;
 }

@@ -2,10 +2,11 @@
 #ifndef MR_API_FILE_ROW_H
 #define MR_API_FILE_ROW_H
 
+#include "account/account.h"
 #include "api/api.h"
 
 /* Who may read a file `f`: decided here and nowhere else, at the time of the request; $1 is the caller. */
-#define MR_API_MAY_READ "(f.user_id = $1)"
+#define MR_API_MAY_READ "(f.user_id = $1 and " MR_ACCOUNT_ENABLED("$1") ")"
 
 /* version 0 is a path reserved by an upload under way: not there yet. */
 #define MR_API_IS_THERE "(f.version > 0)"

@@ -24,7 +24,7 @@ struct listing {
 
 /* One step of the walk: the first entry that is not before `at`. */
 #define FIRST_FROM(at, which)                                                                                \
-    "(select f.file_id, f.path from files f where f.user_id = $1 and f.path >= " at                          \
+    "(select f.file_id, f.path from files f where " MR_API_MAY_READ " and f.path >= " at                     \
     " and f.path < $3 and " MR_API_IS_THERE " and " which " order by f.path limit 1)"
 
 /* An entry is a folder when there is a slash behind the prefix; `next` is where the walk goes on. No path has
@@ -129,10 +129,10 @@ void mr_api_list(void *ctx, struct mr_http_request *rq, struct mr_http_reply *rp
     struct mr_db *db = mr_api_db(ctx, DOING, rp);
     if (!db)
         return;
-    if (query(db, mr_http_user(rq), &l, &res, &err) == MR_OK)
-        mr_http_reply_json(rp, 200, page_json(&l, res));
-    else
+    if (query(db, mr_http_user(rq), &l, &res, &err) != MR_OK)
         mr_http_problem_of(rp, DOING, &err);
+    else if (PQntuples(res) > 0 || mr_api_enabled(db, mr_http_user(rq), DOING, rp))
+        mr_http_reply_json(rp, 200, page_json(&l, res));
     PQclear(res);
     mr_db_release(&db);
 }

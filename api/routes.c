@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/account.h"
 #include "api/handlers.h"
 
 const struct mr_http_route mr_api_routes[] = {
@@ -28,6 +29,17 @@ struct mr_db *mr_api_db(struct mr_api *api, const char *doing, struct mr_http_re
     if (!db)
         mr_http_problem_of(rp, doing, &err);
     return db;
+}
+
+bool mr_api_enabled(struct mr_db *db, struct mr_uuid caller, const char *doing, struct mr_http_reply *rp)
+{
+    bool enabled = false;
+    struct mr_error err = {0};
+    if (mr_account_enabled(db, caller, &enabled, &err) != MR_OK)
+        mr_http_problem_of(rp, doing, &err);
+    else if (!enabled)
+        mr_http_problem_disabled(rp);
+    return enabled;
 }
 
 static bool number(const struct mr_http_request *rq, struct mr_http_reply *rp, const char *name, int64_t high,

@@ -5,13 +5,16 @@
 #include "producer/part_urls.h"
 
 /* An open session, or a problem in the reply. */
-static bool open_session(const struct mr_upload *up, struct mr_uuid upload_id, struct mr_uuid user_id,
-                         struct mr_session *s, struct mr_http_reply *rp)
+static bool open_session(const struct mr_upload *up, struct mr_uuid upload_id,
+                         const struct mr_http_request *rq, struct mr_session *s, struct mr_http_reply *rp)
 {
     struct mr_error err;
     bool open = false, found = false;
-    struct mr_db *db = mr_db_acquire(up->db, MR_UPLOAD_DB_WAIT_MS, &err);
-    enum mr_status status = db ? mr_session_touch(db, upload_id, user_id, &open, s, &err) : MR_FAIL;
+    struct mr_uuid user_id = mr_http_user(rq);
+    struct mr_db *db = mr_upload_db(up, rq, "signing URLs", rp);
+    if (!db)
+        return false;
+    enum mr_status status = mr_session_touch(db, upload_id, user_id, &open, s, &err);
     if (status == MR_OK && !open)
         status = mr_session_load(db, upload_id, user_id, &found, s, &err);
     mr_db_release(&db);
@@ -53,7 +56,7 @@ void mr_handle_chunk(void *ctx, struct mr_http_request *rq, struct mr_http_reply
     struct mr_session s;
     struct mr_error err;
     size_t n = json_array_size(list);
-    if (open_session(up, upload_id, mr_http_user(rq), &s, rp) && numbers_fit(&s, parts, n, rp)) {
+    if (open_session(up, upload_id, rq, &s, rp) && numbers_fit(&s, parts, n, rp)) {
         json_t *urls = mr_part_urls(up, &s, parts, n, &err);
         if (urls)
             mr_http_reply_json(rp, 200, json_pack("{s:o}", "parts", urls));

@@ -24,8 +24,10 @@ void mr_handle_delete(void *ctx, struct mr_http_request *rq, struct mr_http_repl
         mr_problem_no_session(rp);
         return;
     }
-    struct mr_db *db = mr_db_acquire(up->db, MR_UPLOAD_DB_WAIT_MS, &err);
-    enum mr_status status = db ? mr_session_load(db, upload_id, mr_http_user(rq), &found, &s, &err) : MR_FAIL;
+    struct mr_db *db = mr_upload_db(up, rq, "deleting the upload", rp);
+    if (!db)
+        return;
+    enum mr_status status = mr_session_load(db, upload_id, mr_http_user(rq), &found, &s, &err);
     if (status == MR_OK && found && s.state == MR_SESSION_OPEN) {
         status = mr_session_end(up, db, &s, MR_END_DELETED, &ended, &err);
         if (status == MR_OK && !ended) /* a complete was faster */

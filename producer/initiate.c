@@ -215,14 +215,11 @@ static void initiate(struct initiate *in, struct mr_db *db, struct mr_http_reply
 void mr_handle_initiate(void *ctx, struct mr_http_request *rq, struct mr_http_reply *rp)
 {
     struct initiate in = {.up = ctx, .wanted = {.user_id = mr_http_user(rq)}};
-    struct mr_error err;
     mr_buf_init(&in.answer, ANSWER_MAX);
     if (read_body(&in, rq, rp) && check_body(&in, rp) && read_key(&in, rq, rp)) {
-        struct mr_db *db = mr_db_acquire(in.up->db, MR_UPLOAD_DB_WAIT_MS, &err);
+        struct mr_db *db = mr_upload_db(in.up, rq, "starting the upload", rp);
         if (db)
             initiate(&in, db, rp);
-        else
-            mr_http_problem_of(rp, "starting the upload", &err);
         mr_db_release(&db);
     }
     mr_buf_free(&in.answer);

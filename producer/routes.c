@@ -1,3 +1,4 @@
+#include "account/account.h"
 #include "producer/handlers.h"
 
 #include "http/server.h"
@@ -16,6 +17,22 @@ const struct mr_http_route mr_upload_routes[] = {
     {"POST", "/hooks/s3", mr_handle_hook, 0, NULL},
 };
 const size_t mr_upload_routes_count = sizeof mr_upload_routes / sizeof mr_upload_routes[0];
+
+/* A question of its own, so that no statement of a session can forget it. */
+struct mr_db *mr_upload_db(const struct mr_upload *up, const struct mr_http_request *rq, const char *doing,
+                           struct mr_http_reply *rp)
+{
+    struct mr_error err;
+    bool enabled = false;
+    struct mr_db *db = mr_db_acquire(up->db, MR_UPLOAD_DB_WAIT_MS, &err);
+    if (!db || mr_account_enabled(db, mr_http_user(rq), &enabled, &err) != MR_OK)
+        mr_http_problem_of(rp, doing, &err);
+    else if (!enabled)
+        mr_http_problem_disabled(rp);
+    if (!enabled)
+        mr_db_release(&db);
+    return db;
+}
 
 void mr_problem_no_session(struct mr_http_reply *rp)
 {

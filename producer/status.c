@@ -57,8 +57,10 @@ void mr_handle_status(void *ctx, struct mr_http_request *rq, struct mr_http_repl
         mr_problem_no_session(rp);
         return;
     }
-    struct mr_db *db = mr_db_acquire(up->db, MR_UPLOAD_DB_WAIT_MS, &err);
-    enum mr_status status = db ? mr_session_load(db, upload_id, mr_http_user(rq), &found, &s, &err) : MR_FAIL;
+    struct mr_db *db = mr_upload_db(up, rq, "looking at the upload", rp);
+    if (!db)
+        return;
+    enum mr_status status = mr_session_load(db, upload_id, mr_http_user(rq), &found, &s, &err);
     mr_db_release(&db);
     json_t *parts = status == MR_OK && found ? arrived(up, &s, &err) : NULL;
     if (status == MR_OK && !found)

@@ -37,6 +37,14 @@ bool mr_account_verify_nobody(struct mr_span password);
 enum mr_status mr_account_create(struct mr_db *db, struct mr_span email, struct mr_span name,
                                  const char *hash, struct mr_uuid *user_id, struct mr_error *err);
 
+/* Of SQL: the user of that expression may do anything at all. Part of whatever decides permission, so that an
+ * account loses everything at once when it is disabled, however long its token is still good. */
+#define MR_ACCOUNT_ENABLED(user_id)                                                                          \
+    "exists (select from users enabled where enabled.user_id = " user_id " and enabled.disabled_at is null)"
+/* The same as a question of its own, for where no query comes first; no such user: not enabled. */
+enum mr_status mr_account_enabled(struct mr_db *db, struct mr_uuid user_id, bool *enabled,
+                                  struct mr_error *err);
+
 /* A one-time invitation, for one address or (email.p == NULL) for whoever has it; only its SHA-256 is kept.
  */
 enum mr_status mr_account_invite(struct mr_db *db, struct mr_span email, int64_t ttl_ms,

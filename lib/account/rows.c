@@ -29,6 +29,20 @@ enum mr_status mr_account_create(struct mr_db *db, struct mr_span email, struct 
     return MR_OK;
 }
 
+enum mr_status mr_account_enabled(struct mr_db *db, struct mr_uuid user_id, bool *enabled,
+                                  struct mr_error *err)
+{
+    PGresult *res = NULL;
+    struct mr_db_args args;
+    mr_db_args_init(&args);
+    mr_db_arg_uuid(&args, user_id);
+    if (mr_db_query(db, "select " MR_ACCOUNT_ENABLED("$1"), &args, &res, err) != MR_OK)
+        return mr_error_prefix(err, "look at the account");
+    *enabled = mr_db_bool(res, 0, 0);
+    PQclear(res);
+    return MR_OK;
+}
+
 enum mr_status mr_account_invite(struct mr_db *db, struct mr_span email, int64_t ttl_ms,
                                  char token[MR_INVITE_TOKEN_SIZE], struct mr_error *err)
 {

@@ -126,6 +126,12 @@ void mr_http_problem_of(struct mr_http_reply *rp, const char *doing, const struc
     mr_http_reply_header(rp, "Retry-After", "2");
 }
 
+void mr_http_problem_disabled(struct mr_http_reply *rp)
+{
+    mr_http_problem(rp, 401, "account-disabled", "the account of this access token is disabled or no more");
+    mr_http_reply_header(rp, "WWW-Authenticate", "Bearer realm=\"millrace\", error=\"invalid_token\"");
+}
+
 void mr_http_shed(struct mr_http_reply *rp, const char *why)
 {
     mr_metric_add(MR_M_http_shed, NULL, 1);

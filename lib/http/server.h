@@ -86,6 +86,9 @@ void mr_http_problem_member(struct mr_http_reply *rp, const char *name, json_t *
  * FATAL → 500 (logged with the error's text, which is never sent). */
 void mr_http_problem_of(struct mr_http_reply *rp, const char *doing, const struct mr_error *err);
 
+/* 401 "account-disabled": the token is good, its account is disabled or no more. */
+void mr_http_problem_disabled(struct mr_http_reply *rp);
+
 /* Long poll: the handler sets no reply and asks to be called again after delay_ms; the connection stays
  * suspended and no thread is held. State between calls: one pointer. */
 void mr_http_again(struct mr_http_request *rq, int64_t delay_ms, void *state, void (*free_state)(void *));

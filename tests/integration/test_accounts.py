@@ -13,6 +13,7 @@ import uuid
 import httpx
 import pytest
 
+from support.namespace import put_file
 from support.replicas import Replica
 from support.users import PASSWORD
 
@@ -220,8 +221,59 @@ def test_disabled_account(direct, db):
     disabled, unknown = log_in(direct, email), log_in(direct, address())
     assert (disabled.status_code, disabled.json()) == (unknown.status_code, unknown.json()) == (401, unknown.json())
     answer = direct.get("/me", headers={"Authorization": f"Bearer {token}"})
-    problem(answer, 401, "invalid-token")
+    problem(answer, 401, "account-disabled")
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_disabled_account_loses_everything_at_once(stack, db, user):
+    """Its token is good for hours more; nothing that takes a token takes that one, on either program."""
+    programs = {name: Replica(stack, name) for name in ("mr-api", "mr-upload")}
+    try:
+        file, session = put_file(db, user.user_id, "/kept.txt"), user.initiate("/under-way.bin", b"abc")
+        upload_id, parts = session["upload_id"], [{"part_number": 1, "sha256": hashlib.sha256(b"abc").hexdigest()}]
+        key = {"Idempotency-Key": uuid.uuid4().hex}
+        new = {"path": "/new.bin", "size": 3, "content_type": "text/plain", "parts": [{"sha256": parts[0]["sha256"]}]}
+        calls = [
+            ("mr-api", "GET", "/me", {}, 200),
+            ("mr-api", "GET", "/files", {}, 200),
+            ("mr-api", "GET", "/files?deleted=true", {}, 200),
+            ("mr-api", "GET", "/file", {}, 200),
+            ("mr-api", "GET", f"/files/{file.file_id}", {}, 200),
+            ("mr-api", "GET", f"/file/{file.file_id}", {}, 200),
+            ("mr-api", "GET", f"/files/{uuid.uuid4()}", {}, 404),
+            ("mr-api", "GET", f"/files/{file.file_id}/versions", {}, 200),
+            ("mr-api", "GET", f"/files/{file.file_id}/stages", {}, 200),
+            ("mr-api", "GET", f"/files/{file.file_id}/presigned-url", {}, 200),
+            ("mr-api", "GET", f"/download-url?file_id={file.file_id}", {}, 200),
+            ("mr-api", "GET", f"/download/{file.file_id}", {}, 302),
+            ("mr-api", "GET", f"/api/v1/download?file_id={file.file_id}", {}, 302),
+            ("mr-upload", "POST", "/upload/initiate", {"json": new, "headers": key}, 201),
+            ("mr-upload", "POST", "/upload/chunk", {"json": {"upload_id": upload_id, "parts": parts}}, 200),
+            ("mr-upload", "GET", f"/upload/{upload_id}", {}, 200),
+            ("mr-upload", "GET", f"/upload/{uuid.uuid4()}", {}, 404),
+            ("mr-upload", "POST", "/upload/complete", {"json": {"upload_id": upload_id}}, 409),
+            ("mr-upload", "DELETE", f"/upload/{upload_id}", {}, 204),
+        ]
+
+        def call(program, method, path, more) -> httpx.Response:
+            headers = {**user.http.headers, **more.get("headers", {})}
+            return httpx.request(method, programs[program].url + path, timeout=30, **{**more, "headers": headers})
+
+        for program, method, path, more, status in calls:
+            assert call(program, method, path, more).status_code == status, path
+        before = db.execute("select count(*) from upload_sessions where user_id = %s", (user.user_id,)).fetchone()
+        db.execute("update users set disabled_at = now() where user_id = %s", (user.user_id,))
+        for program, method, path, more, _ in calls:  # the key's answer is not given again either
+            answer = call(program, method, path, more)
+            problem(answer, 401, "account-disabled")
+            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+        after = db.execute("select count(*) from upload_sessions where user_id = %s", (user.user_id,)).fetchone()
+        assert after == before
+        db.execute("update users set disabled_at = null where user_id = %s", (user.user_id,))
+        assert call("mr-api", "GET", "/files", {}).json()["files"][0]["file_id"] == file.file_id
+    finally:
+        for program in programs.values():
+            program.stop()
 
 
 def test_hashes_at_once(replicas):
