@@ -72,7 +72,13 @@ static enum mr_status look_up(struct mr_db *db, struct login *l, struct mr_error
     return MR_OK;
 }
 
-/* From the n-th failure on each blocks twice as long as the one before. */
+/* Of SQL: from the n-th failure on each blocks twice as long as the one before. */
+#define BLOCKED_UNTIL(failures)                                                                              \
+    "case when " failures " >= $2 then now() + least($3, 2 ^ least(" failures " - $2, 30)) * interval '1 "   \
+    "second' end"
+#define FAILURES "(case when f.seen_at > now() - $4 * interval '1 second' then f.failures + 1 else 1 end)"
+
+/* One statement, and it adds to the row as it finds it locked: failures at the same time all count. */
 static enum mr_status count_failure(struct mr_db *db, const struct login *l, int64_t allowed,
                                     struct mr_error *err)
 {
@@ -82,16 +88,13 @@ static enum mr_status count_failure(struct mr_db *db, const struct login *l, int
     mr_db_arg_i64(&args, allowed);
     mr_db_arg_i64(&args, BLOCK_MAX_S);
     mr_db_arg_i64(&args, REMEMBER_S);
-    if (mr_db_query(
-            db,
-            "with n as (select 1 + coalesce((select failures from login_failures where address_sha256 "
-            "= " ADDRESS "   and seen_at > now() - $4 * interval '1 second'), 0) as failures)"
-            " insert into login_failures as f (address_sha256, failures, blocked_until, seen_at)"
-            " select " ADDRESS ", failures, case when failures >= $2 then"
-            "   now() + least($3, 2 ^ least(failures - $2, 30)) * interval '1 second' end, now() from n"
-            " on conflict (address_sha256) do update set failures = excluded.failures,"
-            "   blocked_until = excluded.blocked_until, seen_at = excluded.seen_at",
-            &args, NULL, err) != MR_OK)
+    if (mr_db_query(db,
+                    "insert into login_failures as f (address_sha256, failures, blocked_until, seen_at)"
+                    " values (" ADDRESS ", 1, " BLOCKED_UNTIL(
+                        "1") ", now())"
+                             " on conflict (address_sha256) do update set failures = " FAILURES
+                             ", blocked_until = " BLOCKED_UNTIL(FAILURES) ", seen_at = excluded.seen_at",
+                    &args, NULL, err) != MR_OK)
         return MR_FAIL;
     if (randombytes_uniform(FORGET_ONE_IN) != 0)
         return MR_OK;

@@ -11,10 +11,12 @@ import time
 import uuid
 
 import httpx
+import psycopg
 import pytest
 
 from support.namespace import put_file
 from support.replicas import Replica
+from support.stack import wait_for
 from support.users import PASSWORD
 
 
@@ -176,6 +178,28 @@ def test_blocks_double(direct, db):
     db.execute("update login_failures set failures = 1000, blocked_until = now() where address_sha256 = %s", (digest,))
     log_in(direct, email, "wrong password")
     assert int(log_in(direct, email).headers["Retry-After"]) == 900
+
+
+def test_failures_at_once_all_count(replicas, db, stack):
+    """However many guesses are under way together, each is one: the row is held until all of them want to count."""
+    email, together = address(), 4
+    digest = hashlib.sha256(email.encode()).digest()
+    api = replicas(MR_PASSWORD_HASHES="4")
+    log_in(api, email, "wrong password")
+    waiting = (
+        "select count(*) = %s from pg_stat_activity where wait_event_type = 'Lock' and query like"
+        " 'insert into login_failures%%'"
+    )
+    with psycopg.connect(stack["MR_PG_DSN"]) as holder, concurrent.futures.ThreadPoolExecutor(together) as pool:
+        holder.execute("select from login_failures where address_sha256 = %s for update", (digest,))
+        answers = [pool.submit(log_in, api, email, "wrong password") for _ in range(together)]
+        try:
+            wait_for("all to want the row", lambda: db.execute(waiting, (together,)).fetchone()[0], timeout=4)
+        finally:
+            holder.rollback()
+        assert [a.result().status_code for a in answers] == [401] * together
+    row = "select failures, blocked_until > now() from login_failures where address_sha256 = %s"
+    assert db.execute(row, (digest,)).fetchone() == (1 + together, True)
 
 
 def test_old_failures_are_forgotten(direct, db):
