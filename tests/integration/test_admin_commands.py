@@ -143,6 +143,21 @@ def test_disabled_and_enabled(stack, api):
     assert admin(stack, "user", "disable", "nobody@example.test").returncode == 1
 
 
+def test_enabling_forgets_the_failures(stack, api, db):
+    email = f"blocked-{uuid.uuid4().hex}@example.test"
+    assert add(stack, email).returncode == 0
+    # As five wrong passwords leave it, and a block that would outlast the test.
+    db.execute(
+        "INSERT INTO login_failures (address_sha256, failures, blocked_until)"
+        " VALUES (sha256(convert_to(%s, 'UTF8')), 5, now() + interval '10 minutes')",
+        [email],
+    )
+    right = {"username": email, "password": PASSWORD}
+    assert api.post("/token", data=right).status_code == 429
+    assert admin(stack, "user", "enable", email.upper()).returncode == 0
+    assert api.post("/token", data=right).status_code == 200
+
+
 def test_refused_accounts(stack):
     email = f"twice-{uuid.uuid4().hex}@example.test"
     assert add(stack, email).returncode == 0
