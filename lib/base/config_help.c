@@ -6,9 +6,12 @@
 static const struct {
     unsigned bit;
     const char *name;
-} programs[] = {{MR_P_UPLOAD, "mr-upload"},       {MR_P_API, "mr-api"},   {MR_P_METADATA, "mr-metadata"},
-                {MR_P_THUMBNAIL, "mr-thumbnail"}, {MR_P_SCAN, "mr-scan"}, {MR_P_ADMIN, "mr-admin"},
-                {MR_P_BENCH, "mr-bench"}};
+} programs[] = {
+    {MR_P_UPLOAD, "mr-upload"},
+    {MR_P_API, "mr-api"},
+    {MR_P_METADATA, "mr-metadata"},
+    {MR_P_ADMIN, "mr-admin"},
+    {MR_P_BENCH, "mr-bench"}}; /* those that are built: the others have bits, and no program yet */
 
 static const char *shown_default(const struct mr_setting *s)
 {
