@@ -24,7 +24,7 @@ add_library(mr_wslay INTERFACE)
 target_include_directories(mr_wslay SYSTEM INTERFACE ${WSLAY_INCLUDE_DIR})
 target_link_libraries(mr_wslay INTERFACE ${WSLAY_LIBRARY})
 
-# Debian 12's librdkafka 2.0.2 loses assignments with cooperative-sticky (docs/decisions/0001).
+# Debian 12's librdkafka 2.0.2 loses assignments with cooperative-sticky (docs/decisions/0053).
 pkg_check_modules(RDKAFKA QUIET IMPORTED_TARGET rdkafka>=2.10.1)
 if(RDKAFKA_FOUND)
   add_library(mr_rdkafka ALIAS PkgConfig::RDKAFKA)
