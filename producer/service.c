@@ -75,8 +75,6 @@ static enum mr_status check_database(struct service *s, struct mr_error *err)
     struct mr_db *db = mr_db_acquire(s->up.db, MR_UPLOAD_DB_WAIT_MS, err);
     enum mr_status status = db ? mr_db_migrated(db, MR_UPLOAD_MIGRATION, err) : MR_FAIL;
     mr_db_release(&db);
-    if (status != MR_OK)
-        err->class = MR_CLASS_RETRY; /* the migration may be on its way */
     return status;
 }
 

@@ -227,14 +227,24 @@ enum mr_status mr_db_migrate(struct mr_db *db, const char *folder, int *applied,
 enum mr_status mr_db_migrated(struct mr_db *db, int number, struct mr_error *err)
 {
     PGresult *r;
-    if (mr_db_query(db, "SELECT count(*), coalesce(max(number), 0) FROM schema_migrations", NULL, &r, err) !=
-        MR_OK)
+    struct mr_db_args args;
+    mr_db_args_init(&args);
+    mr_db_arg_i32(&args, number);
+    if (mr_db_query(db,
+                    "SELECT count(*) FILTER (WHERE number <= $1), coalesce(max(number), 0) "
+                    "FROM schema_migrations",
+                    &args, &r, err) != MR_OK)
         return mr_error_prefix(err, "the database's migrations are not known; run mr-admin migrate");
     int64_t count = mr_db_i64(r, 0, 0);
     int64_t last = mr_db_i64(r, 0, 1);
     PQclear(r);
-    if (count == number && last == number)
+    if (count == number)
         return MR_OK;
-    return mr_error_set(err, MR_CLASS_FATAL, 0, "the database is at migration %d and this program needs %d%s",
-                        (int)last, number, last < number ? "; run mr-admin migrate" : "");
+    if (last >= number)
+        return mr_error_set(err, MR_CLASS_FATAL, 0,
+                            "the database lacks some of the migrations up to %d that this program needs",
+                            number);
+    return mr_error_set(err, MR_CLASS_FATAL, 0,
+                        "the database is at migration %d and this program needs %d; run mr-admin migrate",
+                        (int)last, number);
 }

@@ -10,7 +10,9 @@
 /* *applied: how many were new. */
 enum mr_status mr_db_migrate(struct mr_db *db, const char *folder, int *applied, struct mr_error *err);
 
-/* MR_OK when the database has exactly the migrations up to `number`; what daemons ask at start. */
+/* MR_OK when the database has the migrations up to `number`; what daemons ask at start. It may be ahead:
+ * while a release rolls out, replicas of the one before start on tables that are migrated already, so a
+ * migration may take away only what the release before it has stopped using. FATAL when it is behind. */
 enum mr_status mr_db_migrated(struct mr_db *db, int number, struct mr_error *err);
 
 #endif
