@@ -10,7 +10,7 @@
 #include "api/cursor.h"
 #include "api/file_row.h"
 #include "api/handlers.h"
-#include "http/path.h"
+#include "path/path.h"
 
 #define DOING "listing files"
 

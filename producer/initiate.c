@@ -5,7 +5,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "http/fields.h"
-#include "http/path.h"
+#include "path/path.h"
 #include "metrics/metrics.h"
 #include "producer/content_type.h"
 #include "producer/handlers.h"

@@ -4,8 +4,10 @@
 #include <string.h>
 
 #include "metrics/metrics.h"
+#include "path/path.h"
 
-#define LAST_US INT64_C(253402300799999999) /* the end of year 9999: every client can print it */
+#define VERSION_MAX INT64_C(999999999999999999) /* the API's limit; next_version always has room above it */
+#define LAST_US     INT64_C(253402300799999999) /* the end of year 9999: every client can print it */
 
 static const char *const known_outcomes[] = {"RUNNING", "RETRYING", "OK", "SKIPPED", "FAILED", "DEAD"};
 
@@ -25,16 +27,21 @@ static enum mr_status check_time(const char *field, int64_t us, struct mr_error 
 
 static enum mr_status check_version(int64_t version, struct mr_error *err)
 {
-    if (version < 1 || version == INT64_MAX)
+    if (version < 1 || version > VERSION_MAX)
         return mr_error_set(err, MR_CLASS_REJECT, 0, "version %lld is not possible", (long long)version);
     return MR_OK;
+}
+
+/* The namespace may have no row yet, and then this is the path that lists and downloads will meet. */
+static enum mr_status check_path(struct mr_span path, struct mr_error *err)
+{
+    return mr_path_check(path, err) == MR_OK ? MR_OK : mr_error_prefix(err, "path");
 }
 
 static enum mr_status check_uploaded(const struct mr_file_uploaded *e, struct mr_error *err)
 {
     if (check_version(e->version, err) != MR_OK ||
-        check_time("occurred_at", e->occurred_at_us, err) != MR_OK ||
-        check_text("path", e->path, err) != MR_OK ||
+        check_time("occurred_at", e->occurred_at_us, err) != MR_OK || check_path(e->path, err) != MR_OK ||
         check_text("content_type", e->content_type, err) != MR_OK ||
         check_text("s3_key", e->s3_key, err) != MR_OK || check_text("s3_etag", e->s3_etag, err) != MR_OK)
         return MR_FAIL;

@@ -170,14 +170,16 @@ static void what_postgresql_cannot_hold_is_refused(void **state)
     (void)state;
     struct mr_file_uploaded upload = an_upload();
     upload.path = (struct mr_span){"/a\0b", 4};
-    refused(decode_upload(&upload, FILE_ID, NULL), "path contains a NUL");
+    refused(decode_upload(&upload, FILE_ID, NULL), "path");
+    upload.path = mr_span_of("../../etc/passwd");
+    refused(decode_upload(&upload, FILE_ID, NULL), "path");
     upload = an_upload();
     upload.occurred_at_us = INT64_MAX;
     refused(decode_upload(&upload, FILE_ID, NULL), "occurred_at");
     upload.occurred_at_us = -1;
     refused(decode_upload(&upload, FILE_ID, NULL), "occurred_at");
     upload = an_upload();
-    upload.version = INT64_MAX;
+    upload.version = INT64_C(1000000000000000000);
     refused(decode_upload(&upload, FILE_ID, NULL), "version");
 
     struct mr_file_processed report = a_report();

@@ -1,4 +1,4 @@
-#include "http/path.h"
+#include "path/path.h"
 
 #include <stdbool.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "http/path.h"
+#include "path/path.h"
 
 static void taken(struct mr_span path)
 {

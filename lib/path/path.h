@@ -1,8 +1,8 @@
-/* Paths of the namespace (DESIGN "Upload"): absolute UTF-8 in NFC, at most 1,024 bytes, segments of 1 to 255
- * bytes, no
- * "." or ".." segment, no control character (U+0000-001F, U+007F-009F), no trailing slash; case-sensitive. */
-#ifndef MR_HTTP_PATH_H
-#define MR_HTTP_PATH_H
+/* Paths of the namespace: absolute UTF-8 in NFC, at most 1,024 bytes, segments of 1 to 255 bytes, no "." or
+ * ".." segment, no control character (U+0000-001F, U+007F-009F), no trailing slash; case-sensitive. Any
+ * thread. */
+#ifndef MR_PATH_PATH_H
+#define MR_PATH_PATH_H
 
 #include "base/error.h"
 #include "base/span.h"
