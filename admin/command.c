@@ -16,7 +16,7 @@ static const struct option {
 } options[] = {
     {"--json", MR_OPT_JSON, 0, "print JSON"},
     {"--profile", MR_OPT_PROFILE, offsetof(struct mr_admin_options, profile),
-     "which profile of the topics file (default production)"},
+     "which profile of the topics file (default: the setting topics.profile)"},
     {"--worker", MR_OPT_WORKER, offsetof(struct mr_admin_options, worker), "this worker only"},
     {"--partition", MR_OPT_PARTITION, offsetof(struct mr_admin_options, partition),
      "partition of the dead letter"},

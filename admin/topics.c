@@ -26,7 +26,7 @@ static char **actual_at(const struct job *j, size_t topic, int property)
 static enum mr_status job_open(struct job *j, const struct mr_admin *a, struct mr_error *err)
 {
     *j = (struct job){.err = err};
-    const char *profile = mr_admin_given(a, MR_OPT_PROFILE) ? a->opt.profile : "production";
+    const char *profile = mr_admin_given(a, MR_OPT_PROFILE) ? a->opt.profile : a->cfg.topics_profile;
     if (mr_topics_file_read(a->cfg.topics_file, profile, &j->file, err) != MR_OK)
         return MR_FAIL;
     j->wrong = calloc(j->file.n, sizeof(*j->wrong));

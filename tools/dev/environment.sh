@@ -53,6 +53,7 @@ MR_S3_PUBLIC_ENDPOINT=$(public_endpoint)
 MR_S3_BUCKET=millrace
 MR_S3_ACCESS_KEY=millrace
 MR_S3_SECRET_KEY=$(secret s3.secret_key)
+MR_TOPICS_PROFILE=local
 MR_RUN_DIR=$run_dir
 ENV
     environment_print_metrics
