@@ -2,7 +2,7 @@
 # ./dev logs [NAME…] [-f]
 
 verb_logs() {
-    local argument follow=() names=() name files=()
+    local argument follow=() names=() name resolved files=()
     for argument in "$@"; do
         case $argument in
         -f | --follow) follow=(-F) ;;
@@ -13,9 +13,10 @@ verb_logs() {
     [[ -d $run_dir ]] || die "nothing has run in $run_dir yet"
     stack_load
     if ((${#names[@]})); then
+        resolved=$(stack_resolve "${names[@]}") # its own line: a name it refuses ends the command
         while read -r name; do
             files+=("$run_dir/$name.log")
-        done < <(stack_resolve "${names[@]}")
+        done <<<"$resolved"
     else
         files=("$run_dir"/*.log)
     fi
