@@ -86,7 +86,7 @@ REASONS = {
     "header only": ["bytes end"],
     "negative size": ["size"],
     "version 0": ["version"],
-    "nul in path": ["NUL"],
+    "nul in path": ["U+0000"],
     "another file's key": ["key"],
     "other event's bytes": ["FileProcessed", "schema", "record", "field"],
 }
