@@ -107,7 +107,7 @@ static void take_record(struct mr_consumer *c, struct mr_part *part, rd_kafka_me
         return;
     }
     if (part->is_retry) {
-        mr_letter_read(item, c->topics, c->now_ms);
+        mr_letter_read(item, c->topics);
         item->alone = c->w.handle_batch && item->r.attempt > 1;
     }
     if (mr_lanes_add(&c->lanes, item, c->now_ms) != MR_OK) {

@@ -60,7 +60,7 @@ static void read_origin_topic(struct mr_item *item, const char *const *known)
     }
 }
 
-void mr_letter_read(struct mr_item *item, const char *const *known, int64_t now_ms)
+void mr_letter_read(struct mr_item *item, const char *const *known)
 {
     const struct mr_record *r = &item->r;
     item->r.attempt = (int)number(mr_record_header(r, MR_HEADER_ATTEMPTS), ATTEMPTS_MAX, 0) + 1;
@@ -68,10 +68,10 @@ void mr_letter_read(struct mr_item *item, const char *const *known, int64_t now_
         (int32_t)number(mr_record_header(r, MR_HEADER_ORIGIN_PARTITION), INT32_MAX, r->partition);
     item->origin_offset = number(mr_record_header(r, MR_HEADER_ORIGIN_OFFSET), INT64_MAX, r->offset);
     read_origin_topic(item, known);
-    int64_t wait_ms = (number(mr_record_header(r, MR_HEADER_RETRY_AT), INT64_MAX, 0) - mr_wall_us()) / 1000;
-    if (wait_ms > 0) {
-        item->not_before_ms = now_ms + wait_ms;
-        item->parked_ms = now_ms;
+    int64_t wait_us = number(mr_record_header(r, MR_HEADER_RETRY_AT), INT64_MAX, 0) - mr_wall_us();
+    if (wait_us > 0) {
+        item->parked_ms = mr_mono_ms();
+        item->not_before_ms = item->parked_ms + wait_us / 1000 + 1;
     }
 }
 

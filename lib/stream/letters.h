@@ -17,7 +17,7 @@
 #define MR_HEADER_VALUE_DROPPED    "mr.value.dropped" /* bytes of a value that was too large */
 
 /* Reads the headers above into the item; `known` are the names origin_topic may point to. */
-void mr_letter_read(struct mr_item *item, const char *const *known, int64_t now_ms);
+void mr_letter_read(struct mr_item *item, const char *const *known);
 
 /* The headers to send it with; the caller owns them. */
 rd_kafka_headers_t *mr_letter_dead(const struct mr_item *item, const char *worker, const char *task_id);

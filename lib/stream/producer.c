@@ -21,6 +21,7 @@ struct mr_producer {
     rd_kafka_t *rk;
     pthread_t thread;
     atomic_bool stopping;
+    rd_kafka_topic_t *warm; /* keeps the topic's partitions known; NULL: none */
 };
 
 /* What a delivery report is told to. */
@@ -172,6 +173,9 @@ void mr_producer_close(struct mr_producer **producer, int timeout_ms)
     atomic_store(&p->stopping, true);
     pthread_join(p->thread, NULL);
     rd_kafka_poll(p->rk, 0);
+    if (p->warm) {
+        rd_kafka_topic_destroy(p->warm);
+    }
     rd_kafka_destroy(p->rk);
     free(p);
     *producer = NULL;
@@ -283,7 +287,8 @@ enum mr_status mr_producer_send_wait(struct mr_producer *p, const struct mr_outg
     return why ? mr_error_set(err, why->class, why->code, "%s", why->text) : MR_OK;
 }
 
-enum mr_status mr_producer_probe(struct mr_producer *p, struct mr_error *err)
+/* topic NULL: of the brokers alone. */
+static enum mr_status ask_metadata(struct mr_producer *p, rd_kafka_topic_t *topic, struct mr_error *err)
 {
     char why[256];
     const struct rd_kafka_metadata *metadata;
@@ -291,10 +296,26 @@ enum mr_status mr_producer_probe(struct mr_producer *p, struct mr_error *err)
         return mr_error_set(err, MR_CLASS_FATAL, RD_KAFKA_RESP_ERR__FATAL,
                             "the producer is broken for good: %s", why);
     }
-    rd_kafka_resp_err_t code = rd_kafka_metadata(p->rk, 0, NULL, &metadata, PROBE_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(p->rk, 0, topic, &metadata, PROBE_TIMEOUT_MS);
     if (code) {
         return mr_error_set(err, MR_CLASS_RETRY, code, "broker: %s", rd_kafka_err2str(code));
     }
     rd_kafka_metadata_destroy(metadata);
     return MR_OK;
+}
+
+enum mr_status mr_producer_probe(struct mr_producer *p, struct mr_error *err)
+{
+    return ask_metadata(p, NULL, err);
+}
+
+enum mr_status mr_producer_warm(struct mr_producer *p, const char *topic, struct mr_error *err)
+{
+    if (!p->warm) {
+        p->warm = rd_kafka_topic_new(p->rk, topic, NULL);
+    }
+    if (!p->warm) {
+        return failed(p->rk, topic, rd_kafka_last_error(), err);
+    }
+    return ask_metadata(p, p->warm, err);
 }

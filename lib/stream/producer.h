@@ -42,6 +42,9 @@ enum mr_status mr_producer_send(struct mr_producer *p, const struct mr_outgoing 
 /* Sends n records and waits until all are acknowledged; the first failure is returned. */
 enum mr_status mr_producer_send_wait(struct mr_producer *p, const struct mr_outgoing *r, size_t n,
                                      struct mr_error *err);
+/* Asks for the topic's partitions and keeps what it learns, so that the first record of it need not wait
+ * (timeout 2 s). RETRY: the log is away. */
+enum mr_status mr_producer_warm(struct mr_producer *p, const char *topic, struct mr_error *err);
 /* The broker answers (metadata request, timeout 2 s): the dependency's own probe. */
 enum mr_status mr_producer_probe(struct mr_producer *p, struct mr_error *err);
 
