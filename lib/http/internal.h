@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "http/proxies.h"
 #include "http/server.h"
 
 #define MR_HTTP_HEADERS_MAX   (16u << 10) /* request line and headers; past that 431 */
@@ -78,7 +79,7 @@ struct mr_http_request {
     json_t *json;
     bool parsed; /* the body was */
     struct mr_uuid user;
-    char address[64];
+    char address[MR_HTTP_ADDRESS_MAX];
     int64_t whole_us; /* monotonic time when it was whole */
     struct mr_http_reply reply;
     struct mr_push *push; /* the handler made a stream of it */
@@ -122,6 +123,7 @@ struct mr_http_server {
     size_t n_routes;
     void *ctx;
     const struct mr_token_key *token;
+    struct mr_http_proxies proxies;
     size_t body_max, queue_max, connections_max;
     struct MHD_Daemon *daemon;
     struct mr_push_hub *hub;

@@ -86,18 +86,9 @@ static void peer_address(struct mr_http_request *rq)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(rq->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *sa = info ? info->client_addr : NULL;
-    bool loopback = false;
-    if (sa && sa->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const void *)sa;
-        inet_ntop(AF_INET, &in->sin_addr, rq->address, sizeof(rq->address));
-        loopback = ntohl(in->sin_addr.s_addr) >> 24 == 127;
-    } else if (sa && sa->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in6 = (const void *)sa;
-        inet_ntop(AF_INET6, &in6->sin6_addr, rq->address, sizeof(rq->address));
-        loopback = IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-    }
-    const char *forwarded = loopback ? mr_http_header(rq, "X-Forwarded-For") : NULL;
+    const struct sockaddr *peer = info ? info->client_addr : NULL;
+    bool trusted = mr_http_proxies_have(&rq->server->proxies, peer, rq->address);
+    const char *forwarded = trusted ? mr_http_header(rq, "X-Forwarded-For") : NULL;
     if (!forwarded)
         return;
     const char *last = strrchr(forwarded, ',');

@@ -218,9 +218,13 @@ static enum mr_status start_daemon(struct mr_http_server *s, struct mr_error *er
 enum mr_status mr_http_server_start(const struct mr_http_options *o, struct mr_http_server **out,
                                     struct mr_error *err)
 {
+    struct mr_http_proxies proxies;
+    if (mr_http_proxies_read(o->cfg->http_trusted_proxies, &proxies, err) != MR_OK)
+        return MR_FAIL;
     struct mr_http_server *s = calloc(1, sizeof(*s));
     if (!s)
         return mr_error_set(err, MR_CLASS_FATAL, ENOMEM, "start the HTTP service: out of memory");
+    s->proxies = proxies;
     s->times = mr_http_times;
     s->routes = o->routes;
     s->n_routes = o->n_routes;

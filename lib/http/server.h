@@ -68,8 +68,8 @@ const char *mr_http_form(const struct mr_http_request *rq, const char *name);   
 struct mr_span mr_http_body(const struct mr_http_request *rq);
 json_t *mr_http_json(const struct mr_http_request *rq); /* borrowed; NULL when the request had no body */
 struct mr_uuid mr_http_user(const struct mr_http_request *rq); /* of the token; nil without MR_HTTP_AUTH */
-const char *
-mr_http_client_address(const struct mr_http_request *rq); /* X-Forwarded-For's last from loopback */
+/* The peer's, or what one of http.trusted_proxies says last in X-Forwarded-For. */
+const char *mr_http_client_address(const struct mr_http_request *rq);
 
 /* The reply. */
 void mr_http_reply_json(struct mr_http_reply *rp, unsigned status, json_t *body); /* takes the reference */
