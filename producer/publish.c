@@ -11,6 +11,7 @@
 #include "db/array.h"
 #include "db/oid.h"
 #include "metrics/metrics.h"
+#include "producer/broken.h"
 
 #define MARK_BYTES_MAX    (16u << 20)
 #define MARK_RETRY_MS     100
@@ -35,6 +36,7 @@ struct report {
 struct mr_publisher {
     struct mr_db_pool *db;
     struct mr_producer *producer;
+    struct mr_broken *broken;
     atomic_bool away;
     atomic_int relayed;
     pthread_t thread;
@@ -83,9 +85,11 @@ static void on_delivery(void *ctx, const struct mr_error *err, int32_t partition
     atomic_store(&r->ticket->state, r->acked ? MR_TICKET_ACKED : MR_TICKET_FAILED);
     if (r->acked && r->assembled_at_us > 0)
         mr_metric_observe(MR_M_publish_seconds, NULL, (double)(mr_wall_us() - r->assembled_at_us) / 1e6);
-    if (!r->acked)
+    if (!r->acked) {
+        mr_broken_note(p->broken, err);
         mr_log(MR_LOG_WARN, "a record was not acknowledged, the relay sends it again",
                mr_log_str("error", err->text));
+    }
     mr_publisher_set_away(p, !r->acked);
     pthread_mutex_lock(&p->lock);
     *p->last = r;
@@ -122,6 +126,12 @@ static const char acked_sql[] =
 static const char failed_sql[] =
     "UPDATE upload_sessions SET lease_until = NULL WHERE upload_id = ANY ($1) AND state = 'assembled'";
 
+/* Fewer than the reports when a record was sent twice, or when a mark is made again. */
+static int64_t rows_changed(PGresult *r)
+{
+    return strtoll(PQcmdTuples(r), NULL, 10);
+}
+
 static enum mr_status mark(struct mr_publisher *p, const struct report *all, bool acked, struct mr_error *err)
 {
     struct mr_db_array ids;
@@ -136,13 +146,15 @@ static enum mr_status mark(struct mr_publisher *p, const struct report *all, boo
         }
     }
     if (n > 0 && status == MR_OK) {
+        PGresult *result = NULL;
         struct mr_db *db = mr_db_acquire(p->db, MR_UPLOAD_DB_WAIT_MS, err);
         mr_db_args_init(&args);
         mr_db_arg_of_array(&args, &ids);
-        status = db ? mr_db_query(db, acked ? acked_sql : failed_sql, &args, NULL, err) : MR_FAIL;
+        status = db ? mr_db_query(db, acked ? acked_sql : failed_sql, &args, &result, err) : MR_FAIL;
         mr_db_release(&db);
         if (status == MR_OK && acked)
-            mr_metric_add(MR_M_uploads, "published", n);
+            mr_metric_add(MR_M_uploads, "published", rows_changed(result));
+        PQclear(result);
     }
     mr_db_array_free(&ids);
     return status;
@@ -192,13 +204,14 @@ static void *run(void *ctx)
 }
 
 enum mr_status mr_publisher_open(struct mr_db_pool *db, struct mr_producer *producer,
-                                 struct mr_publisher **out, struct mr_error *err)
+                                 struct mr_broken *broken, struct mr_publisher **out, struct mr_error *err)
 {
     struct mr_publisher *p = calloc(1, sizeof *p);
     if (!p)
         return mr_error_set(err, MR_CLASS_RETRY, 0, "start the publisher: out of memory");
     p->db = db;
     p->producer = producer;
+    p->broken = broken;
     p->last = &p->first;
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->some, NULL);
@@ -265,6 +278,7 @@ enum mr_status mr_publisher_send(struct mr_publisher *p, const struct mr_send *s
     if (send->is_relay)
         atomic_fetch_add(&p->relayed, 1);
     if (mr_producer_send(p->producer, &out, on_delivery, r, err) != MR_OK) {
+        mr_broken_note(p->broken, err);
         if (send->is_relay)
             atomic_fetch_sub(&p->relayed, 1);
         free(t);

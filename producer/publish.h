@@ -30,8 +30,9 @@ struct mr_send {
     bool is_relay; /* counts against mr_publisher_relayed() */
 };
 
+/* `broken` hears of a producer that is broken for good. */
 enum mr_status mr_publisher_open(struct mr_db_pool *db, struct mr_producer *producer,
-                                 struct mr_publisher **out, struct mr_error *err);
+                                 struct mr_broken *broken, struct mr_publisher **out, struct mr_error *err);
 /* Call after mr_producer_close(), which reports what was under way: makes the marks that are left (for at
  * most a few seconds) and ends the thread. */
 void mr_publisher_close(struct mr_publisher **p);

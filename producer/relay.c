@@ -4,6 +4,7 @@
 #include "base/crash.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "producer/broken.h"
 #include "producer/publish.h"
 
 #define BACKOFF_MAX_MS 5000
@@ -91,7 +92,9 @@ static bool log_answers(const struct mr_upload *up, int *failures)
         *failures = 0;
         return true;
     }
-    (*failures)++;
+    mr_broken_note(up->broken, &err);
+    if ((*failures)++ == 0)
+        mr_log(MR_LOG_WARN, "the log does not answer", mr_log_str("error", err.text));
     return false;
 }
 

@@ -11,6 +11,7 @@
 #include "db/migrate.h"
 #include "http/server.h"
 #include "metrics/server.h"
+#include "producer/broken.h"
 #include "producer/handlers.h"
 #include "producer/hints.h"
 #include "producer/publish.h"
@@ -30,6 +31,7 @@ struct service {
     struct mr_metrics_server *metrics;
     pthread_t relay, sweep;
     bool relay_runs, sweep_runs;
+    struct mr_broken broken;
     pthread_mutex_t lock; /* guards missing */
     char missing[512];    /* what the start waits for; "" once it is done */
 };
@@ -49,6 +51,8 @@ static enum mr_status ready(void *ctx, struct mr_error *err)
     pthread_mutex_lock(&s->lock);
     memcpy(missing, s->missing, sizeof missing);
     pthread_mutex_unlock(&s->lock);
+    if (mr_broken_get(&s->broken, err))
+        return MR_FAIL;
     if (missing[0])
         return mr_error_set(err, MR_CLASS_RETRY, 0, "%s", missing);
     return mr_db_probe(s->up.db, err) == MR_OK ? mr_store_probe(s->up.store, err) : MR_FAIL;
@@ -106,13 +110,25 @@ static enum mr_status wait_for(struct service *s,
 
 static enum mr_status start_threads(struct service *s, struct mr_error *err)
 {
-    if (mr_publisher_open(s->up.db, s->up.producer, &s->up.publisher, err) != MR_OK ||
+    if (mr_publisher_open(s->up.db, s->up.producer, &s->broken, &s->up.publisher, err) != MR_OK ||
         mr_hints_open(&s->up, &s->up.hints, err) != MR_OK)
         return MR_FAIL;
     s->relay_runs = pthread_create(&s->relay, NULL, mr_relay_run, &s->up) == 0;
     s->sweep_runs = pthread_create(&s->sweep, NULL, mr_sweep_run, &s->up) == 0;
     if (!s->relay_runs || !s->sweep_runs)
         return mr_error_set(err, MR_CLASS_RETRY, 0, "start the relay and the sweep: no thread");
+    return MR_OK;
+}
+
+/* So that the first record need not wait for its topic. The log may be away, then the relay asks for it. */
+static enum mr_status warm_up(struct service *s, struct mr_error *err)
+{
+    if (mr_producer_warm(s->up.producer, MR_UPLOAD_TOPIC, err) == MR_OK)
+        return MR_OK;
+    if (err->class == MR_CLASS_FATAL)
+        return MR_FAIL;
+    mr_log(MR_LOG_WARN, "starting without the log", mr_log_str("error", err->text));
+    mr_publisher_set_away(s->up.publisher, true);
     return MR_OK;
 }
 
@@ -125,7 +141,7 @@ static enum mr_status start(struct service *s, struct mr_error *err)
                                    .token = s->token};
     if (wait_for(s, check_database, err) != MR_OK || wait_for(s, check_registry, err) != MR_OK ||
         wait_for(s, check_store, err) != MR_OK || start_threads(s, err) != MR_OK ||
-        mr_http_server_start(&http, &s->http, err) != MR_OK)
+        warm_up(s, err) != MR_OK || mr_http_server_start(&http, &s->http, err) != MR_OK)
         return MR_FAIL;
     set_missing(s, "");
     return MR_OK;
@@ -152,18 +168,26 @@ static void stop(struct service *s)
     mr_db_pool_close(&s->up.db);
     mr_token_key_close(&s->token);
     pthread_mutex_destroy(&s->lock);
+    mr_broken_free(&s->broken);
 }
 
 enum mr_status mr_service_run(const struct mr_config *cfg, struct mr_error *err)
 {
     struct service s = {.missing = "starting"};
     pthread_mutex_init(&s.lock, NULL);
+    mr_broken_init(&s.broken);
+    s.up.broken = &s.broken;
     enum mr_status status = open_parts(&s, cfg, err);
     if (status == MR_OK)
         status = start(&s, err);
     if (status == MR_OK)
         mr_stop_wait(-1);
-    bool asked = mr_stop_requested();
+    struct mr_error why;
+    bool asked = mr_stop_requested(), broken = mr_broken_get(&s.broken, &why);
     stop(&s);
+    if (broken) {
+        *err = why;
+        return MR_FAIL;
+    }
     return asked ? MR_OK : status;
 }

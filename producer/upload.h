@@ -17,6 +17,7 @@
 
 struct mr_publisher;
 struct mr_hints;
+struct mr_broken;
 
 struct mr_upload {
     const struct mr_config *cfg;
@@ -26,6 +27,7 @@ struct mr_upload {
     struct mr_producer *producer;
     struct mr_publisher *publisher;
     struct mr_hints *hints;
+    struct mr_broken *broken;
 };
 
 /* The kill points of this program, NULL-terminated. */
