@@ -55,10 +55,18 @@ static enum mr_status store_complete(const struct mr_upload *up, const struct mr
     return status;
 }
 
-/* A part was replaced between the list and the completion: the client is still at work. */
-static bool part_changed(const struct mr_error *err)
+/* A part was replaced between the list and the completion: the client is still at work. What is not as it
+ * should be now is listed; when all is, the client may ask again. */
+static enum mr_status look_again(const struct mr_upload *up, const struct mr_session *s,
+                                 struct mr_assembly *out, struct mr_error *err)
 {
-    return mr_store_said(err, "InvalidPart");
+    struct mr_part *parts = NULL;
+    int n = 0;
+    if (mr_store_list_parts(up->store, s->s3_key, s->s3_upload_id, &parts, &n, err) != MR_OK)
+        return MR_FAIL;
+    out->result = mr_parts_whole(s, parts, n, out) ? MR_ASSEMBLE_CHANGED : MR_ASSEMBLE_MISSING;
+    free(parts);
+    return MR_OK;
 }
 
 static enum mr_status put_together(const struct mr_upload *up, const struct mr_session *s,
@@ -71,12 +79,10 @@ static enum mr_status put_together(const struct mr_upload *up, const struct mr_s
     if (status == MR_OK)
         status = store_complete(up, s, parts, n, object, out, err);
     free(parts);
+    if (status != MR_OK && mr_store_said(err, "InvalidPart"))
+        status = look_again(up, s, out, err);
     if (status != MR_OK && mr_store_said(err, "NoSuchUpload"))
         return find_object(up, s, object, out, err);
-    if (status != MR_OK && part_changed(err)) {
-        out->result = MR_ASSEMBLE_MISSING;
-        return MR_OK;
-    }
     return status;
 }
 
@@ -143,6 +149,7 @@ static enum mr_status allocate(struct mr_db *db, const struct mr_session *s, int
     return MR_OK;
 }
 
+/* Whoever holds the lease meanwhile: what was verified is the object, and the state lets one of two win. */
 static enum mr_status store_event(const struct mr_upload *up, struct mr_db *db, const struct mr_session *s,
                                   bool sends, struct mr_assembly *out, struct mr_error *err)
 {
@@ -203,8 +210,13 @@ enum mr_status mr_assemble(const struct mr_upload *up, struct mr_db *db, const s
     out->untouched = false;
     if (put_together(up, s, &object, out, err) != MR_OK)
         return MR_FAIL;
-    if (out->result == MR_ASSEMBLE_MISSING)
-        return mr_session_reopen(db, s->upload_id, err);
+    if (out->result == MR_ASSEMBLE_MISSING || out->result == MR_ASSEMBLE_CHANGED) {
+        bool ours = false;
+        enum mr_status status = mr_session_reopen(db, s, &ours, err);
+        if (status == MR_OK && !ours)
+            out->result = MR_ASSEMBLED_ALREADY;
+        return status;
+    }
     if (out->result == MR_ASSEMBLE_GONE)
         return MR_OK;
     return commit_version(up, db, s, &object, sends, traceparent, out, err);

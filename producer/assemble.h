@@ -12,6 +12,7 @@ enum mr_assembled {
     MR_ASSEMBLED,         /* the session is assembled by this call; event and headers are filled */
     MR_ASSEMBLED_ALREADY, /* someone else changed its state meanwhile: load it */
     MR_ASSEMBLE_MISSING,  /* parts are missing or wrong; the session is open again */
+    MR_ASSEMBLE_CHANGED,  /* parts were replaced while it was put together; the session is open again */
     MR_ASSEMBLE_GONE,     /* the store knows neither the upload nor the object */
 };
 

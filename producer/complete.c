@@ -36,16 +36,22 @@ static void completion_free(void *state)
     free(c);
 }
 
+/* Without a version there is nothing to answer yet: another replica may still be putting the file together.
+ */
 static void answer(const struct completion *c, unsigned status, struct mr_http_reply *rp)
 {
     char file_id[MR_UUID_TEXT_SIZE], event_id[MR_UUID_TEXT_SIZE];
     const struct mr_session *s = &c->session;
-    bool has_version = s->version > 0;
+    if (s->version <= 0) {
+        mr_http_problem(rp, 503, "unavailable", "the upload is still being put together; ask again");
+        mr_http_reply_header(rp, "Retry-After", "1");
+        return;
+    }
     mr_http_reply_json(rp, status,
-                       json_pack("{s:s, s:o, s:o, s:s}", "file_id", mr_uuid_format(s->file_id, file_id),
-                                 "version", has_version ? json_integer(s->version) : json_null(), "event_id",
-                                 json_string(mr_uuid_format(mr_event_id_of_upload(s->upload_id), event_id)),
-                                 "state", mr_session_state_name(s->state)));
+                       json_pack("{s:s, s:I, s:s, s:s}", "file_id", mr_uuid_format(s->file_id, file_id),
+                                 "version", (json_int_t)s->version, "event_id",
+                                 mr_uuid_format(mr_event_id_of_upload(s->upload_id), event_id), "state",
+                                 mr_session_state_name(s->state)));
 }
 
 static json_t *numbers(const int *list, int n)
@@ -62,6 +68,12 @@ static void problem_missing(const struct mr_assembly *a, struct mr_http_reply *r
                     a->total_missing, a->total_wrong);
     mr_http_problem_member(rp, "missing", numbers(a->missing, a->n_missing));
     mr_http_problem_member(rp, "wrong", numbers(a->wrong, a->n_wrong));
+}
+
+static void problem_changed(struct mr_http_reply *rp)
+{
+    mr_http_problem(rp, 409, "parts-changed", "parts were replaced while they were put together; ask again");
+    mr_http_reply_header(rp, "Retry-After", "1");
 }
 
 /* The record goes out at once, unless the log is known to be away: then the relay will do it. */
@@ -98,11 +110,38 @@ static void give_up(struct completion *c, struct mr_db *db, bool untouched, cons
                     struct mr_http_reply *rp)
 {
     struct mr_error later;
-    enum mr_status status = untouched ? mr_session_reopen(db, c->session.upload_id, &later)
-                                      : mr_session_unlease(db, c->session.upload_id, &later);
+    enum mr_status status = untouched ? mr_session_reopen(db, &c->session, NULL, &later)
+                                      : mr_session_unlease(db, &c->session, &later);
     if (status != MR_OK)
         mr_log(MR_LOG_WARN, "a lease could not be given back, it will end", mr_log_str("error", later.text));
     mr_http_problem_of(rp, "completing the upload", err);
+}
+
+/* True when the request goes on: someone else has the session now. */
+static bool reload(struct completion *c, struct mr_db *db, struct mr_http_reply *rp)
+{
+    struct mr_error err;
+    bool found = false;
+    if (mr_session_load(db, c->session.upload_id, c->user_id, &found, &c->session, &err) != MR_OK)
+        mr_http_problem_of(rp, "completing the upload", &err);
+    else if (!found)
+        mr_problem_no_session(rp);
+    else
+        return true;
+    return false;
+}
+
+static bool store_lost_it(struct completion *c, struct mr_db *db, struct mr_http_reply *rp)
+{
+    struct mr_error err;
+    bool ended = false;
+    if (mr_session_end(c->up, db, &c->session, MR_END_GONE, &ended, &err) != MR_OK)
+        give_up(c, db, false, &err, rp);
+    else if (!ended)
+        return reload(c, db, rp);
+    else
+        mr_http_problem(rp, 409, "upload-not-open", "the store has lost the upload; start again");
+    return false;
 }
 
 /* True when the request goes on: the session is assembled, by this call or by another. */
@@ -111,25 +150,22 @@ static bool assemble(struct completion *c, struct mr_db *db, const char *tracepa
 {
     struct mr_assembly a;
     struct mr_error err;
-    bool goes_on = false, ended = false, found = false;
+    bool goes_on = false;
     mr_assembly_init(&a);
     bool sends = !mr_publisher_away(c->up->publisher);
     if (mr_assemble(c->up, db, &c->session, sends, traceparent, &a, &err) != MR_OK) {
         give_up(c, db, a.untouched, &err, rp);
     } else if (a.result == MR_ASSEMBLE_MISSING) {
         problem_missing(&a, rp);
+    } else if (a.result == MR_ASSEMBLE_CHANGED) {
+        problem_changed(rp);
     } else if (a.result == MR_ASSEMBLE_GONE) {
-        if (mr_session_end(c->up, db, &c->session, MR_END_GONE, &ended, &err) != MR_OK)
-            give_up(c, db, false, &err, rp);
-        else
-            mr_http_problem(rp, 409, "upload-not-open", "the store has lost the upload; start again");
+        goes_on = store_lost_it(c, db, rp);
     } else if (a.result == MR_ASSEMBLED) {
         assembled(c, &a);
         goes_on = true;
-    } else if (mr_session_load(db, c->session.upload_id, c->user_id, &found, &c->session, &err) != MR_OK) {
-        mr_http_problem_of(rp, "completing the upload", &err);
     } else {
-        goes_on = true;
+        goes_on = reload(c, db, rp);
     }
     mr_assembly_free(&a);
     return goes_on;

@@ -21,7 +21,11 @@ static const char *const conditions[] = {
         "UPDATE upload_sessions SET state = 'expired', touched_at = now(), s3_upload_id = '" UNKNOWN_ID
         "' WHERE upload_id = $1 AND state = 'open' AND s3_upload_id = '' RETURNING 1",
     [MR_END_GONE] = "UPDATE upload_sessions SET state = 'expired', touched_at = now(), lease_until = NULL "
-                    "WHERE upload_id = $1 AND state = 'completing' RETURNING 1",
+                    "WHERE upload_id = $1 AND lease_id = $2 AND state = 'completing' RETURNING 1",
+    [MR_END_REFUSED] =
+        "UPDATE upload_sessions SET state = 'expired', touched_at = now(), lease_until = NULL, "
+        "s3_upload_id = '' WHERE upload_id = $1 AND lease_id = $2 AND state = 'completing' "
+        "AND expires_at <= now() RETURNING 1",
 };
 
 static enum mr_status change(struct mr_db *db, const struct mr_session *s, enum mr_end_reason why,
@@ -31,6 +35,8 @@ static enum mr_status change(struct mr_db *db, const struct mr_session *s, enum 
     PGresult *r = NULL;
     mr_db_args_init(&args);
     mr_db_arg_uuid(&args, s->upload_id);
+    if (why == MR_END_GONE || why == MR_END_REFUSED)
+        mr_db_arg_uuid(&args, s->lease_id);
     if (mr_owner_lock(db, s->owner_id, err) != MR_OK ||
         mr_db_query(db, conditions[why], &args, &r, err) != MR_OK)
         return MR_FAIL;
@@ -104,6 +110,8 @@ enum mr_status mr_session_end(const struct mr_upload *up, struct mr_db *db, cons
     }
     mr_crash_point("upload.end.after-state");
     mr_metric_add(MR_M_uploads, why == MR_END_DELETED ? "aborted" : "expired", 1);
+    if (why == MR_END_REFUSED)
+        return MR_OK;
     struct mr_session now = *s;
     struct mr_error later;
     if (why == MR_END_UNBORN)

@@ -11,9 +11,12 @@ enum mr_end_reason {
     MR_END_OVERDUE, /* open and past expires_at → expired */
     MR_END_UNBORN,  /* open for longer than upload.lease without an upload of the store → expired */
     MR_END_GONE,    /* completing, and the store knows nothing of it → expired */
+    MR_END_REFUSED, /* completing and past expires_at, and never to be completed → expired; what the store
+                     * has under its key is left there: it is not what the session describes */
 };
 
-/* *ended false: it was not in the state that the reason needs. Cleaning that fails is logged and left to the
+/* *ended false: it was not in the state that the reason needs, or (completing) the lease in s is not the last
+ * one. Cleaning that fails is logged and left to the
  * sweep. */
 enum mr_status mr_session_end(const struct mr_upload *up, struct mr_db *db, const struct mr_session *s,
                               enum mr_end_reason why, bool *ended, struct mr_error *err);

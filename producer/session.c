@@ -44,6 +44,7 @@ void mr_session_read(const PGresult *r, int row, struct mr_session *out)
     out->expires_at_us = mr_db_time(r, row, 13);
     out->version = mr_db_i64(r, row, 14);
     out->event_id = mr_db_uuid(r, row, 15);
+    out->lease_id = mr_db_uuid(r, row, 16);
 }
 
 void mr_session_key(struct mr_uuid file_id, struct mr_uuid upload_id, char *out, size_t size)
@@ -112,35 +113,45 @@ enum mr_status mr_session_lease(struct mr_db *db, struct mr_uuid upload_id, stru
     mr_db_arg_bool(&args, mr_uuid_is_nil(user_id));
     mr_db_arg_i64(&args, lease_ms);
     return one(db,
-               ASYNC_COMMIT "UPDATE upload_sessions s SET state = 'completing', touched_at = now(), "
-                            "lease_until = now() + $4 * interval '1 millisecond' FROM quick "
-                            "WHERE s.upload_id = $1 AND (s.user_id = $2 OR $3) AND s.s3_upload_id <> '' AND "
-                            "((s.state = 'open' AND s.expires_at > now()) OR (s.state = 'completing' AND "
-                            "s.lease_until <= now())) "
-                            "RETURNING " MR_SESSION_COLUMNS,
+               ASYNC_COMMIT
+               "UPDATE upload_sessions s SET state = 'completing', touched_at = now(), "
+               "lease_until = now() + $4 * interval '1 millisecond', lease_id = gen_random_uuid() FROM quick "
+               "WHERE s.upload_id = $1 AND (s.user_id = $2 OR $3) AND s.s3_upload_id <> '' AND "
+               "((s.state = 'open' AND s.expires_at > now()) OR (s.state = 'completing' AND "
+               "s.lease_until <= now())) "
+               "RETURNING " MR_SESSION_COLUMNS,
                &args, leased, out, err);
 }
 
-static enum mr_status change(struct mr_db *db, const char *sql, struct mr_uuid upload_id,
+static enum mr_status change(struct mr_db *db, const char *sql, const struct mr_session *s, bool *changed,
                              struct mr_error *err)
 {
     struct mr_db_args args;
+    PGresult *r = NULL;
     mr_db_args_init(&args);
-    mr_db_arg_uuid(&args, upload_id);
-    return mr_db_query(db, sql, &args, NULL, err);
+    mr_db_arg_uuid(&args, s->upload_id);
+    mr_db_arg_uuid(&args, s->lease_id);
+    if (mr_db_query(db, sql, &args, &r, err) != MR_OK)
+        return MR_FAIL;
+    if (changed)
+        *changed = PQntuples(r) == 1;
+    PQclear(r);
+    return MR_OK;
 }
 
-enum mr_status mr_session_reopen(struct mr_db *db, struct mr_uuid upload_id, struct mr_error *err)
+enum mr_status mr_session_reopen(struct mr_db *db, const struct mr_session *s, bool *changed,
+                                 struct mr_error *err)
 {
     return change(db,
                   "UPDATE upload_sessions SET state = 'open', lease_until = NULL "
-                  "WHERE upload_id = $1 AND state = 'completing'",
-                  upload_id, err);
+                  "WHERE upload_id = $1 AND lease_id = $2 AND state = 'completing' RETURNING 1",
+                  s, changed, err);
 }
 
-enum mr_status mr_session_unlease(struct mr_db *db, struct mr_uuid upload_id, struct mr_error *err)
+enum mr_status mr_session_unlease(struct mr_db *db, const struct mr_session *s, struct mr_error *err)
 {
-    return change(
-        db, "UPDATE upload_sessions SET lease_until = now() WHERE upload_id = $1 AND state = 'completing'",
-        upload_id, err);
+    return change(db,
+                  "UPDATE upload_sessions SET lease_until = now() "
+                  "WHERE upload_id = $1 AND lease_id = $2 AND state = 'completing' RETURNING 1",
+                  s, NULL, err);
 }

@@ -33,13 +33,15 @@ struct mr_session {
     int64_t expires_at_us;
     int64_t version; /* 0 until assembled */
     struct mr_uuid event_id;
+    struct mr_uuid lease_id; /* of the last lease of the state completing; nil: none yet */
 };
 
 /* The columns that mr_session_read() expects, in order, of a table or alias `s`. */
 #define MR_SESSION_COLUMNS                                                                                   \
     "s.upload_id, s.file_id, s.owner_id, s.user_id, s.path, s.size, s.content_type, s.part_size, "           \
     "s.part_count, "                                                                                         \
-    "s.s3_key, s.s3_upload_id, s.state, s.expires_at <= now(), s.expires_at, s.version, s.event_id"
+    "s.s3_key, s.s3_upload_id, s.state, s.expires_at <= now(), s.expires_at, s.version, s.event_id, "        \
+    "s.lease_id"
 
 void mr_session_read(const PGresult *r, int row, struct mr_session *out);
 const char *mr_session_state_name(enum mr_session_state state);
@@ -60,9 +62,12 @@ enum mr_status mr_session_touch(struct mr_db *db, struct mr_uuid upload_id, stru
 /* open, or completing with an expired lease, → completing, leased by the caller. */
 enum mr_status mr_session_lease(struct mr_db *db, struct mr_uuid upload_id, struct mr_uuid user_id,
                                 int64_t lease_ms, bool *leased, struct mr_session *out, struct mr_error *err);
-/* completing → open: its parts are not all there. */
-enum mr_status mr_session_reopen(struct mr_db *db, struct mr_uuid upload_id, struct mr_error *err);
-/* Gives the lease back at once: whoever asks next may take over. */
-enum mr_status mr_session_unlease(struct mr_db *db, struct mr_uuid upload_id, struct mr_error *err);
+/* completing → open: its parts are not all there. *changed (may be NULL) false: the lease in s->lease_id is
+ * not the last one, so that the session is someone else's now; nothing was done. */
+enum mr_status mr_session_reopen(struct mr_db *db, const struct mr_session *s, bool *changed,
+                                 struct mr_error *err);
+/* Gives the lease back at once: whoever asks next may take over. Nothing is done to a lease of someone else.
+ */
+enum mr_status mr_session_unlease(struct mr_db *db, const struct mr_session *s, struct mr_error *err);
 
 #endif

@@ -81,7 +81,7 @@ static enum mr_status clean(const struct mr_upload *up, struct mr_db *db, const 
 
 static const char leases_sql[] =
     "SELECT " MR_SESSION_COLUMNS " FROM upload_sessions s WHERE s.state = 'completing' "
-    "AND s.lease_until <= now() AND $1 >= 0 LIMIT $2";
+    "AND s.lease_until <= now() AND $1 >= 0 ORDER BY s.lease_until LIMIT $2";
 
 /* Looked at once per idle time, by one replica: being looked at is noted like a call of the client. */
 static const char idle_sql[] =

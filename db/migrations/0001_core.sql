@@ -123,6 +123,7 @@ create table upload_sessions (
     state         text not null default 'open'
                   check (state in ('open', 'completing', 'assembled', 'published', 'aborted', 'expired')),
     lease_until   timestamptz, -- completing: who holds it may work until then; assembled: a send is under way
+    lease_id      uuid,        -- of the last lease in state completing; only its holder may give it back
     origin        text not null default 'UPLOAD',
     version       bigint,
     event_id      uuid,
