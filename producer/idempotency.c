@@ -22,20 +22,21 @@ static void arguments(struct mr_db_args *args, const struct mr_upload *up,
     mr_db_arg_i64(args, up->cfg->upload_lease);
 }
 
-static enum mr_reserved judge(const PGresult *r, const struct mr_reservation *wanted, struct mr_buf *answer)
+static enum mr_reserved judge(const PGresult *r, const struct mr_reservation *wanted,
+                              struct mr_uuid *upload_id)
 {
     struct mr_span hash = mr_db_span(r, 0, 0);
     if (hash.len != MR_SHA256_SIZE || memcmp(hash.p, wanted->request_hash, MR_SHA256_SIZE) != 0)
         return MR_RESERVE_OTHER_BODY;
     if (mr_db_null(r, 0, 1))
         return MR_RESERVE_BUSY;
-    struct mr_span body = mr_db_span(r, 0, 2);
-    return mr_buf_add(answer, body.p, body.len) == MR_OK ? MR_RESERVE_REPLAY : MR_RESERVE_BUSY;
+    *upload_id = mr_db_uuid(r, 0, 1);
+    return MR_RESERVE_REPLAY;
 }
 
 enum mr_status mr_idempotency_claim(const struct mr_upload *up, struct mr_db *db,
                                     const struct mr_reservation *wanted, enum mr_reserved *result,
-                                    struct mr_buf *answer, struct mr_error *err)
+                                    struct mr_uuid *upload_id, struct mr_error *err)
 {
     struct mr_db_args args;
     PGresult *r = NULL;
@@ -43,8 +44,8 @@ enum mr_status mr_idempotency_claim(const struct mr_upload *up, struct mr_db *db
     if (mr_db_query(
             db,
             "INSERT INTO idempotency_keys AS k (user_id, key, request_hash) VALUES ($1, $2, $3) "
-            "ON CONFLICT (user_id, key) DO UPDATE SET request_hash = $3, status = NULL, body = NULL, "
-            "created_at = now() WHERE k.created_at < now() - interval '24 hours' OR (k.status IS NULL AND "
+            "ON CONFLICT (user_id, key) DO UPDATE SET request_hash = $3, upload_id = NULL, "
+            "created_at = now() WHERE k.created_at < now() - interval '24 hours' OR (k.upload_id IS NULL AND "
             "k.created_at < now() - $4 * interval '1 millisecond') RETURNING 1",
             &args, &r, err) != MR_OK)
         return MR_FAIL;
@@ -55,10 +56,10 @@ enum mr_status mr_idempotency_claim(const struct mr_upload *up, struct mr_db *db
         return MR_OK;
     args.n = 2;
     if (mr_db_query(db,
-                    "SELECT request_hash, status, body FROM idempotency_keys WHERE user_id = $1 AND key = $2",
+                    "SELECT request_hash, upload_id FROM idempotency_keys WHERE user_id = $1 AND key = $2",
                     &args, &r, err) != MR_OK)
         return MR_FAIL;
-    *result = PQntuples(r) == 1 ? judge(r, wanted, answer) : MR_RESERVE_BUSY;
+    *result = PQntuples(r) == 1 ? judge(r, wanted, upload_id) : MR_RESERVE_BUSY;
     PQclear(r);
     return MR_OK;
 }
@@ -70,6 +71,6 @@ enum mr_status mr_idempotency_sweep(const struct mr_upload *up, struct mr_db *db
     mr_db_arg_i64(&args, up->cfg->upload_lease);
     return mr_db_query(db,
                        "DELETE FROM idempotency_keys WHERE created_at < now() - interval '24 hours' OR "
-                       "(status IS NULL AND created_at < now() - $1 * interval '1 millisecond')",
+                       "(upload_id IS NULL AND created_at < now() - $1 * interval '1 millisecond')",
                        &args, NULL, err);
 }

@@ -13,7 +13,6 @@
 #include "producer/part_urls.h"
 #include "producer/reserve.h"
 
-#define ANSWER_MAX   (8u << 20)
 #define DEFAULT_TYPE "application/octet-stream"
 
 struct initiate {
@@ -22,7 +21,7 @@ struct initiate {
     struct mr_wanted_part *parts;
     size_t n_parts;
     struct mr_session session;
-    struct mr_buf answer;
+    json_t *answer;
 };
 
 static bool read_body(struct initiate *in, struct mr_http_request *rq, struct mr_http_reply *rp)
@@ -118,6 +117,7 @@ static void refuse(enum mr_reserved why, struct mr_http_reply *rp)
     }
 }
 
+/* Signs the URLs, also when a key is used again: those of the first answer may have run out. */
 static enum mr_status make_answer(struct initiate *in, struct mr_error *err)
 {
     char upload_id[MR_UUID_TEXT_SIZE], file_id[MR_UUID_TEXT_SIZE], expires[MR_RFC3339_SIZE];
@@ -134,11 +134,8 @@ static enum mr_status make_answer(struct initiate *in, struct mr_error *err)
         }
         json_object_set_new(body, "parts", urls);
     }
-    char *text = json_dumps(body, JSON_COMPACT);
-    json_decref(body);
-    enum mr_status status = text ? mr_buf_puts(&in->answer, text) : MR_FAIL;
-    free(text);
-    return status == MR_OK ? MR_OK : mr_error_set(err, MR_CLASS_REJECT, 0, "answer initiate: too large");
+    in->answer = body;
+    return body ? MR_OK : mr_error_set(err, MR_CLASS_RETRY, 0, "out of memory");
 }
 
 /* The session is in the database; now the store's upload, and then the session is told. */
@@ -156,7 +153,7 @@ static enum mr_status open_upload(struct initiate *in, struct mr_db *db, struct 
     mr_buf_free(&id);
     bool opened = false;
     if (status == MR_OK)
-        status = mr_reserve_open(db, s, in->wanted.idempotency_key, in->answer.data, &opened, err);
+        status = mr_reserve_open(db, s, in->wanted.idempotency_key, &opened, err);
     if (status == MR_OK && !opened)
         status = mr_error_set(err, MR_CLASS_RETRY, 0, "the session was taken for dead and removed meanwhile");
     return status;
@@ -176,14 +173,25 @@ static void undo(struct initiate *in, struct mr_db *db)
 
 static void reply_created(struct initiate *in, struct mr_http_reply *rp)
 {
+    mr_http_reply_json(rp, 201, in->answer);
+    in->answer = NULL;
+}
+
+/* The key was used before. What has ended or is complete cannot be begun again: its client is told what it
+ * is, and by its id can ask more. */
+static void replay(struct initiate *in, struct mr_http_reply *rp)
+{
     struct mr_error err;
-    json_t *body = json_loadb(in->answer.data, in->answer.len, 0, NULL);
-    if (body) {
-        mr_http_reply_json(rp, 201, body);
-        return;
+    char upload_id[MR_UUID_TEXT_SIZE];
+    const struct mr_session *s = &in->session;
+    if (s->state != MR_SESSION_OPEN || s->overdue) {
+        mr_problem_not_open(rp, s);
+        mr_http_problem_member(rp, "upload_id", json_string(mr_uuid_format(s->upload_id, upload_id)));
+    } else if (make_answer(in, &err) != MR_OK) {
+        mr_http_problem_of(rp, "starting the upload", &err);
+    } else {
+        reply_created(in, rp);
     }
-    mr_error_set(&err, MR_CLASS_RETRY, 0, "out of memory");
-    mr_http_problem_of(rp, "starting the upload", &err);
 }
 
 static void initiate(struct initiate *in, struct mr_db *db, struct mr_http_reply *rp)
@@ -191,37 +199,38 @@ static void initiate(struct initiate *in, struct mr_db *db, struct mr_http_reply
     struct mr_error err;
     enum mr_reserved result;
     mr_crash_point("upload.initiate.before-reserve");
-    if (mr_reserve(in->up, db, &in->wanted, &result, &in->session, &in->answer, &err) != MR_OK) {
+    if (mr_reserve(in->up, db, &in->wanted, &result, &in->session, &err) != MR_OK) {
         mr_http_problem_of(rp, "starting the upload", &err);
         return;
     }
-    if (result != MR_RESERVED && result != MR_RESERVE_REPLAY) {
+    if (result == MR_RESERVE_REPLAY) {
+        replay(in, rp);
+        return;
+    }
+    if (result != MR_RESERVED) {
         refuse(result, rp);
         return;
     }
-    if (result == MR_RESERVED) {
-        mr_crash_point("upload.initiate.after-reserve");
-        if (open_upload(in, db, &err) != MR_OK) {
-            undo(in, db);
-            mr_http_problem_of(rp, "starting the upload", &err);
-            return;
-        }
-        mr_crash_point("upload.initiate.after-open");
-        mr_metric_add(MR_M_uploads, "open", 1);
+    mr_crash_point("upload.initiate.after-reserve");
+    if (open_upload(in, db, &err) != MR_OK) {
+        undo(in, db);
+        mr_http_problem_of(rp, "starting the upload", &err);
+        return;
     }
+    mr_crash_point("upload.initiate.after-open");
+    mr_metric_add(MR_M_uploads, "open", 1);
     reply_created(in, rp);
 }
 
 void mr_handle_initiate(void *ctx, struct mr_http_request *rq, struct mr_http_reply *rp)
 {
     struct initiate in = {.up = ctx, .wanted = {.user_id = mr_http_user(rq)}};
-    mr_buf_init(&in.answer, ANSWER_MAX);
     if (read_body(&in, rq, rp) && check_body(&in, rp) && read_key(&in, rq, rp)) {
         struct mr_db *db = mr_upload_db(in.up, rq, "starting the upload", rp);
         if (db)
             initiate(&in, db, rp);
         mr_db_release(&db);
     }
-    mr_buf_free(&in.answer);
+    json_decref(in.answer);
     free(in.parts);
 }

@@ -185,28 +185,41 @@ static enum mr_status decide(const struct mr_upload *up, struct mr_db *db,
     return insert_session(up, db, s, err);
 }
 
-enum mr_status mr_reserve(const struct mr_upload *up, struct mr_db *db, const struct mr_reservation *wanted,
-                          enum mr_reserved *result, struct mr_session *session, struct mr_buf *answer,
-                          struct mr_error *err)
+/* The key is remembered for a day after the session was made, an ended session for a day after its end. */
+static enum mr_status load_replayed(struct mr_db *db, const struct mr_reservation *wanted,
+                                    struct mr_uuid upload_id, enum mr_reserved *result,
+                                    struct mr_session *session, struct mr_error *err)
 {
+    bool found = false;
+    enum mr_status status = mr_session_load(db, upload_id, wanted->user_id, &found, session, err);
+    if (status == MR_OK && !found)
+        *result = MR_RESERVE_BUSY; /* both are forgotten at this moment */
+    return status;
+}
+
+enum mr_status mr_reserve(const struct mr_upload *up, struct mr_db *db, const struct mr_reservation *wanted,
+                          enum mr_reserved *result, struct mr_session *session, struct mr_error *err)
+{
+    struct mr_uuid upload_id = {0};
     memset(session, 0, sizeof *session);
     *result = MR_RESERVED;
     if (mr_db_begin(db, err) != MR_OK)
         return MR_FAIL;
     enum mr_status status = mr_owner_lock(db, wanted->user_id, err);
     if (status == MR_OK && wanted->idempotency_key)
-        status = mr_idempotency_claim(up, db, wanted, result, answer, err);
+        status = mr_idempotency_claim(up, db, wanted, result, &upload_id, err);
     if (status == MR_OK && *result == MR_RESERVED)
         status = decide(up, db, wanted, result, session, err);
     if (status == MR_OK && *result == MR_RESERVED)
         return mr_db_commit(db, err);
     mr_db_rollback(db);
+    if (status == MR_OK && *result == MR_RESERVE_REPLAY)
+        return load_replayed(db, wanted, upload_id, result, session, err);
     return status;
 }
 
 enum mr_status mr_reserve_open(struct mr_db *db, const struct mr_session *session,
-                               const char *idempotency_key, const char *answer, bool *opened,
-                               struct mr_error *err)
+                               const char *idempotency_key, bool *opened, struct mr_error *err)
 {
     struct mr_db_args args;
     PGresult *r = NULL;
@@ -215,11 +228,10 @@ enum mr_status mr_reserve_open(struct mr_db *db, const struct mr_session *sessio
     mr_db_arg_text(&args, session->s3_upload_id);
     mr_db_arg_uuid(&args, session->user_id);
     mr_db_arg_text(&args, idempotency_key);
-    mr_db_arg_text(&args, answer);
     if (mr_db_query(db,
                     "WITH opened AS (UPDATE upload_sessions SET s3_upload_id = $2 WHERE upload_id = $1 "
                     "AND state = 'open' RETURNING 1), "
-                    "answered AS (UPDATE idempotency_keys SET status = 201, body = $5 FROM opened "
+                    "answered AS (UPDATE idempotency_keys SET upload_id = $1 FROM opened "
                     "WHERE user_id = $3 AND key = $4) SELECT count(*) FROM opened",
                     &args, &r, err) != MR_OK)
         return MR_FAIL;
@@ -255,7 +267,7 @@ enum mr_status mr_reserve_undo(struct mr_db *db, const struct mr_session *sessio
         mr_db_query(db,
                     "WITH gone AS (DELETE FROM upload_sessions WHERE upload_id = $1 AND state = 'open' "
                     "AND s3_upload_id = '') "
-                    "DELETE FROM idempotency_keys WHERE user_id = $2 AND key = $3 AND status IS NULL",
+                    "DELETE FROM idempotency_keys WHERE user_id = $2 AND key = $3 AND upload_id IS NULL",
                     &args, NULL, err) == MR_OK &&
         mr_reservation_free(db, session->file_id, err) == MR_OK)
         return mr_db_commit(db, err);

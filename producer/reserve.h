@@ -18,7 +18,7 @@ struct mr_reservation {
 
 enum mr_reserved {
     MR_RESERVED,           /* session is written, state open, without an upload of the store */
-    MR_RESERVE_REPLAY,     /* the key was answered before: `answer` has it */
+    MR_RESERVE_REPLAY,     /* the key was answered before: session is the one it made, in whatever state */
     MR_RESERVE_BUSY,       /* the key's first request is under way */
     MR_RESERVE_OTHER_BODY, /* the key was used for another request */
     MR_RESERVE_TOO_MANY,   /* open sessions */
@@ -31,16 +31,13 @@ enum mr_reserved {
  * the transaction, as a statement of its own: the statements after it then see what the holder before did. */
 enum mr_status mr_owner_lock(struct mr_db *db, struct mr_uuid owner_id, struct mr_error *err);
 
-/* `answer` receives the stored body of a replay. */
 enum mr_status mr_reserve(const struct mr_upload *up, struct mr_db *db, const struct mr_reservation *wanted,
-                          enum mr_reserved *result, struct mr_session *session, struct mr_buf *answer,
-                          struct mr_error *err);
+                          enum mr_reserved *result, struct mr_session *session, struct mr_error *err);
 
-/* The second transaction: the store's upload is there and the key's answer is known. *opened false: the sweep
- * took the session for dead. */
+/* The second transaction: the store's upload is there, and the key knows its session. *opened false: the
+ * sweep took the session for dead. */
 enum mr_status mr_reserve_open(struct mr_db *db, const struct mr_session *session,
-                               const char *idempotency_key, const char *answer, bool *opened,
-                               struct mr_error *err);
+                               const char *idempotency_key, bool *opened, struct mr_error *err);
 
 /* Takes back what mr_reserve() did: the session, the key, and the reservation if nobody else needs it. */
 enum mr_status mr_reserve_undo(struct mr_db *db, const struct mr_session *session,

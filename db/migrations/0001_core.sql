@@ -148,8 +148,7 @@ create table idempotency_keys (
     user_id      uuid not null,
     key          text not null,
     request_hash bytea not null,
-    status       integer, -- null while the first request is under way
-    body         text,
+    upload_id    uuid, -- what the first request made; null while it is under way
     created_at   timestamptz not null default now(),
     primary key (user_id, key)
 );
