@@ -108,6 +108,25 @@ def test_the_sweep_ends_what_has_run_out(program, user, stack, s3, db):
     assert mine.http.post("/upload/initiate", json={"path": "/late/below", "size": 1}).status_code == 201
 
 
+def test_the_sweep_ends_what_can_never_be_completed(program, user, stack, s3, db):
+    """Another object under the session's key: tried until the session's time is over, then the path is free."""
+    session = user.initiate("/odd", b"o")
+    row, bucket = session_row(db, session["upload_id"]), stack["MR_S3_BUCKET"]
+    s3.abort_multipart_upload(Bucket=bucket, Key=row["s3_key"], UploadId=row["s3_upload_id"])
+    s3.put_object(Bucket=bucket, Key=row["s3_key"], Body=b"not it")
+    db.execute(
+        "UPDATE upload_sessions SET state = 'completing', lease_until = now(), expires_at = now() + interval '3 s' "
+        "WHERE upload_id = %s",
+        [session["upload_id"]],
+    )
+    program(MR_SWEEP_INTERVAL="100ms", MR_UPLOAD_LEASE="1s").start()
+    ended = wait_state(db, session["upload_id"], "expired")
+    assert ended["s3_upload_id"] == ""
+    assert db.execute("SELECT 1 FROM files WHERE file_id = %s", [session["file_id"]]).fetchone() is None
+    assert s3.head_object(Bucket=bucket, Key=row["s3_key"])["ContentLength"] == 6, "not ours to delete"
+    s3.delete_object(Bucket=bucket, Key=row["s3_key"])
+
+
 def test_the_sweep_aborts_orphans(program, user, stack, s3, db):
     bucket = stack["MR_S3_BUCKET"]
     orphan = f"files/{uuid.uuid4()}/{uuid.uuid4()}"
