@@ -9,6 +9,7 @@
 #define COMPLETE_BODY_MAX (4u << 20)
 #define COMPLETE_IDLE_S   60 /* a store may think for long over 10,000 parts */
 #define UPLOAD_ID_SIZE    1100
+#define PART_SIZE_MAX     (INT64_C(5) << 30) /* S3's; the sizes of 10,000 parts can be added */
 #define LIST_KEY_SIZE     1100
 #define NUMBER_SIZE       24
 
@@ -44,7 +45,8 @@ static bool part_read(const xmlNode *node, struct mr_part *p)
     char text[96];
     memset(p, 0, sizeof *p);
     if (!mr_xml_i64(node, "PartNumber", &number) || number < 1 || number > MR_PARTS_MAX ||
-        !mr_xml_i64(node, "Size", &p->size) || p->size < 0 || !mr_xml_text(node, "ETag", text, sizeof text))
+        !mr_xml_i64(node, "Size", &p->size) || p->size < 0 || p->size > PART_SIZE_MAX ||
+        !mr_xml_text(node, "ETag", text, sizeof text))
         return false;
     p->number = (int)number;
     const char *etag = text[0] == '"' ? text + 1 : text;

@@ -106,10 +106,15 @@ static enum mr_status list_page(struct mr_store *s, const char *prefix, mr_store
             mr_rfc3339_parse(modified, &at);
         l->stopped = !fn(ctx, key, size, at);
     }
-    if (!mr_xml_true(root, "IsTruncated") ||
-        !mr_xml_text(root, "NextContinuationToken", l->token, sizeof l->token))
-        l->token[0] = '\0';
+    char next[sizeof l->token];
+    bool more = !l->stopped && mr_xml_true(root, "IsTruncated") &&
+                mr_xml_text(root, "NextContinuationToken", next, sizeof next) && next[0];
+    bool moves_on = !more || strcmp(next, l->token) != 0; /* else it would be asked for ever */
+    snprintf(l->token, sizeof l->token, "%s", more ? next : "");
     xmlFreeDoc(doc);
+    if (!moves_on)
+        return mr_error_set(err, MR_CLASS_RETRY, 0, "list objects %s: the store's list makes no sense",
+                            prefix);
     return MR_OK;
 }
 
