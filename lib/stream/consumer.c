@@ -71,6 +71,8 @@ static rd_kafka_conf_t *configure(const struct mr_consumer *c, const struct mr_c
          */
         {"fetch.queue.backoff.ms", "10"},
         {"fetch.error.backoff.ms", "200"},
+        /* A request behind a fetch that waits for records waits as long. */
+        {"fetch.wait.max.ms", "100"},
         {"reconnect.backoff.max.ms", "2000"},
         {"topic.metadata.refresh.interval.ms", "30000"},
     };
@@ -147,6 +149,7 @@ static enum mr_status open_handle(struct mr_consumer *c, const struct mr_config 
     c->events = rd_kafka_queue_get_consumer(c->rk);
     c->records = rd_kafka_queue_new(c->rk);
     c->commits = rd_kafka_queue_new(c->rk);
+    c->wakes = rd_kafka_queue_new(c->rk);
     rd_kafka_queue_io_event_enable(c->events, c->mailbox.fd, &one, sizeof one);
     rd_kafka_queue_io_event_enable(c->records, c->mailbox.fd, &one, sizeof one);
     rd_kafka_queue_io_event_enable(c->commits, c->mailbox.fd, &one, sizeof one);
@@ -266,6 +269,7 @@ void mr_consumer_close(struct mr_consumer **consumer)
         rd_kafka_queue_destroy(c->events);
         rd_kafka_queue_destroy(c->records);
         rd_kafka_queue_destroy(c->commits);
+        rd_kafka_queue_destroy(c->wakes);
         rd_kafka_destroy(c->rk);
     }
     free_all(c);

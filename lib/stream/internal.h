@@ -54,6 +54,7 @@ struct mr_consumer {
     rd_kafka_queue_t
         *records; /* all partitions' queues are forwarded here, so that events never wait behind records */
     rd_kafka_queue_t *commits; /* answers to commits */
+    rd_kafka_queue_t *wakes;   /* answers that nobody waits for (wake.c) */
     struct mr_mailbox mailbox;
     struct mr_handlers *handlers;
     struct mr_aside *aside;
@@ -94,6 +95,9 @@ struct mr_consumer {
     pthread_mutex_t why_lock; /* guards `why` */
     char why[256];
 };
+
+/* wake.c: after partitions were taken or given up, so that those that stay are fetched at once. */
+void mr_wake_leaders(struct mr_consumer *c);
 
 /* intake.c: from librdkafka to lanes. True when something was taken. */
 bool mr_intake(struct mr_consumer *c);

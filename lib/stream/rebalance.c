@@ -157,6 +157,7 @@ static void assign(struct mr_consumer *c, rd_kafka_topic_partition_list_t *list)
     }
     check(c, "take partitions",
           is_cooperative(c->rk) ? rd_kafka_incremental_assign(c->rk, list) : eager(c->rk, list));
+    mr_wake_leaders(c);
     changed(c, "assign", list->cnt);
 }
 
@@ -233,6 +234,7 @@ static void revoke(struct mr_consumer *c, const rd_kafka_topic_partition_list_t 
     remove_closing(c);
     check(c, "give up partitions",
           is_cooperative(c->rk) ? rd_kafka_incremental_unassign(c->rk, list) : eager(c->rk, NULL));
+    mr_wake_leaders(c);
     changed(c, lost ? "lost" : "revoke", list->cnt);
 }
 
