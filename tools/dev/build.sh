@@ -15,6 +15,7 @@ build_preset() {
         setup_ensure tsan
         deps=$deps_dir/tsan
     fi
+    [[ $preset != fuzz ]] || setup_ensure fuzz
     log=$dir/build.log
     mkdir -p "$dir"
     (

@@ -10,6 +10,7 @@ packages_stack=(
     bsdextrautils gettext-base nginx-light postgresql-15 postgresql-client-15 procps redis-server util-linux
 )
 packages_tests=(clang-format clang-tidy gcovr python3-venv shellcheck)
+packages_fuzz=(clang libclang-rt-14-dev)
 
 # Many machines have these in another form than Debian's: looked for by command, so that they are not installed twice.
 packages_by_command() {

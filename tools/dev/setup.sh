@@ -2,14 +2,15 @@
 # ./dev setup: everything a machine with nothing but git still lacks.
 
 # Groups: build (compile the programs), stack (run the servers), tests (run the tests and the readiness checks), tsan
-# (compile for ThreadSanitizer).
-setup_groups=(build stack tests tsan)
+# (compile for ThreadSanitizer), fuzz (compile for libFuzzer).
+setup_groups=(build stack tests tsan fuzz)
 
 setup_packages() {
     case $1 in
     build) printf '%s\n' "${packages_build[@]}" ;;
     stack) printf '%s\n' "${packages_stack[@]}" ;;
     tests) printf '%s\n' "${packages_tests[@]}" ;;
+    fuzz) printf '%s\n' "${packages_fuzz[@]}" ;;
     esac
     packages_by_command "$1"
 }
