@@ -121,9 +121,63 @@ static void an_invitation_is_used_once_in_time_and_by_whom_it_names(void **state
     assert_int_equal(mr_account_redeem(db, mr_span_of("guessed"), guest, user, &err), MR_FAIL);
 }
 
+static void only_an_enabled_account_is_enabled(void **state)
+{
+    (void)state;
+    struct mr_uuid user;
+    bool enabled = false;
+    const struct mr_span email = mr_span_of("enabled@example.test");
+    assert_int_equal(mr_account_create(db, email, mr_span_of(""), "hash", &user, &err), MR_OK);
+    assert_int_equal(mr_account_enabled(db, user, &enabled, &err), MR_OK);
+    assert_true(enabled);
+    assert_int_equal(mr_account_enabled(db, mr_uuid_v7(), &enabled, &err), MR_OK);
+    assert_false(enabled);
+    assert_int_equal(
+        mr_db_exec(db, "UPDATE users SET disabled_at = now() WHERE email LIKE 'enabled@%'", &err), MR_OK);
+    enabled = true;
+    assert_int_equal(mr_account_enabled(db, user, &enabled, &err), MR_OK);
+    assert_false(enabled);
+}
+
+/* Neither an account made twice at once nor a refused invitation may spoil the transaction it happens in. */
+static void a_refusal_leaves_the_transaction_usable(void **state)
+{
+    (void)state;
+    struct mr_uuid user, second;
+    const struct mr_span email = mr_span_of("within@example.test");
+    assert_int_equal(mr_db_begin(db, &err), MR_OK);
+    assert_int_equal(mr_account_create(db, email, mr_span_of(""), "hash", &user, &err), MR_OK);
+    assert_int_equal(mr_account_create(db, email, mr_span_of(""), "hash", &second, &err), MR_FAIL);
+    assert_int_equal(mr_account_redeem(db, mr_span_of("guessed"), email, user, &err), MR_FAIL);
+    assert_int_equal(err.class, MR_CLASS_REJECT);
+    assert_int_equal(mr_db_commit(db, &err), MR_OK);
+    bool enabled = false;
+    assert_int_equal(mr_account_enabled(db, user, &enabled, &err), MR_OK);
+    assert_true(enabled);
+}
+
+static void names(void **state)
+{
+    (void)state;
+    char longest[MR_ACCOUNT_NAME_MAX + 2];
+    memset(longest, 'n', sizeof longest);
+    assert_int_equal(mr_account_check_name(mr_span_of(""), &err), MR_OK);
+    assert_int_equal(mr_account_check_name(mr_span_of("Zo\xc3\xab van den Berg"), &err), MR_OK);
+    assert_int_equal(mr_account_check_name((struct mr_span){longest, MR_ACCOUNT_NAME_MAX}, &err), MR_OK);
+    assert_int_equal(mr_account_check_name((struct mr_span){longest, MR_ACCOUNT_NAME_MAX + 1}, &err),
+                     MR_FAIL);
+    assert_int_equal(err.class, MR_CLASS_REJECT);
+    assert_int_equal(mr_account_check_name(mr_span_of("a\x07"), &err), MR_FAIL);
+    assert_int_equal(mr_account_check_name(mr_span_of("a\xff"), &err), MR_FAIL);
+    assert_int_equal(mr_account_check_name((struct mr_span){"a\0b", 3}, &err), MR_FAIL);
+}
+
 int main(void)
 {
     const struct CMUnitTest cases[] = {
+        cmocka_unit_test(only_an_enabled_account_is_enabled),
+        cmocka_unit_test(a_refusal_leaves_the_transaction_usable),
+        cmocka_unit_test(names),
         cmocka_unit_test(addresses),
         cmocka_unit_test(passwords_and_hashes),
         cmocka_unit_test(an_address_has_one_account),
