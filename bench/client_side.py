@@ -104,9 +104,28 @@ class Client:
         return status
 
 
-def percentiles(seconds: list[float]) -> str:
+def p99_ms(seconds: list[float]) -> float:
     ms = sorted(s * 1000 for s in seconds)
-    return f"p50 {statistics.median(ms):.1f} ms   p99 {ms[min(len(ms) - 1, int(len(ms) * 0.99))]:.1f} ms   (n = {len(ms)})"
+    return ms[min(len(ms) - 1, int(len(ms) * 0.99))]
+
+
+def percentiles(seconds: list[float]) -> str:
+    return f"p50 {statistics.median(seconds) * 1000:.1f} ms   p99 {p99_ms(seconds):.1f} ms   (n = {len(seconds)})"
+
+
+missed: list[str] = []
+
+
+def bound(what: str, met: bool) -> None:
+    """Says whether a bound of the benchmark was met; judged at its end."""
+    print(f"  bound: {what}: {'met' if met else 'missed'}")
+    if not met:
+        missed.append(what)
+
+
+def end() -> None:
+    """Ends the benchmark: with status 1 when a bound was missed."""
+    raise SystemExit(1 if missed else 0)
 
 
 def run(argv: list[str], env: dict) -> None:
