@@ -58,8 +58,9 @@ static bool read_state(struct mr_download_state *s, struct stat *unfinished)
     text[n > 0 ? n : 0] = '\0';
     uintmax_t dev = 0, ino = 0;
     int at = 0;
-    bool known = sscanf(text, "file %ju %ju %n", &dev, &ino, &at) == 2 && at > 0;
-    char *line = known ? text + at : text, *end;
+    /* One blank, as the name may begin with others, which sscanf() would skip. */
+    bool known = sscanf(text, "file %ju %ju%n", &dev, &ino, &at) == 2 && text[at] == ' ';
+    char *line = known ? text + at + 1 : text, *end;
     if (known && (end = strchr(line, '\n')) && end - line <= NAME_MAX &&
         !memchr(line, '/', (size_t)(end - line))) {
         *end = '\0';
@@ -97,8 +98,8 @@ static int make_file(struct mr_download_state *s)
     return openat(s->folder, s->file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
 }
 
-/* "<name>.part", or, where that is too long, taken, or may be wanted for another file, a name made of an id.
- */
+/* "<name>.part", or, where that is too long, taken, more than a line, or may be wanted for another file, a
+ * name made of an id. */
 static int make_unfinished(struct mr_download_state *s, const struct mr_download_place *place,
                            struct mr_error *err)
 {
@@ -106,7 +107,7 @@ static int make_unfinished(struct mr_download_state *s, const struct mr_download
     int n = snprintf(s->file, sizeof(s->file), "%s.part", place->name);
     int fd = -1;
     errno = EEXIST;
-    if (!place->among_others && n > 0 && n <= NAME_MAX)
+    if (!place->among_others && n > 0 && n <= NAME_MAX && !strchr(place->name, '\n'))
         fd = make_file(s);
     if (fd < 0 && errno == EEXIST) {
         snprintf(s->file, sizeof(s->file), ".%s.part", mr_uuid_format(mr_uuid_v7(), id));
