@@ -67,9 +67,9 @@ static enum mr_status get_folder(struct mr_transfers *run, const struct mr_api *
 {
     if (!run->options->recursive)
         return mr_error_set(err, MR_CLASS_REJECT, EISDIR,
-                            "%s is a folder: -r downloads folders with everything in them", path);
+                            "it is a folder: -r downloads folders with everything in them");
     if (run->options->version > 0)
-        return mr_error_set(err, MR_CLASS_REJECT, EINVAL, "--at is for a file, %s is a folder", path);
+        return mr_error_set(err, MR_CLASS_REJECT, EINVAL, "--at is for a file, and this is a folder");
     bool into = !local || is_folder_name(local);
     const char *root_name = local && local[0] ? local : ".";
     *root = mr_target_root(root_name, err);
@@ -104,7 +104,7 @@ static enum mr_status choose_version(const struct mr_api *api, int64_t wanted,
                                 "the server's description of version %lld makes no sense", (long long)wanted);
         return MR_OK;
     }
-    return mr_error_set(err, MR_CLASS_REJECT, 404, "%s has no version %lld", source->path, (long long)wanted);
+    return mr_error_set(err, MR_CLASS_REJECT, 404, "there is no version %lld of it", (long long)wanted);
 }
 
 static enum mr_status get_file(struct mr_transfers *run, const struct mr_api *api, const json_t *file,
@@ -153,6 +153,11 @@ enum mr_exit mr_command_get(const struct mr_options *o, struct mr_ui *ui)
     struct mr_transfers run;
     struct mr_error err;
     int root = -1;
+    if (o->n_args > 1 && strcmp(o->args[1], "-") == 0) {
+        mr_error_set(&err, MR_CLASS_REJECT, EINVAL,
+                     "get writes files, not to stdout: a file that is called - is named ./-");
+        return (enum mr_exit)mr_ui_fail(ui, &err);
+    }
     if (mr_transfers_start(&run, o, ui, "downloading", "downloads", &err) != MR_OK)
         return (enum mr_exit)mr_ui_fail(ui, &err);
     if (get(&run, o->args[0], o->n_args > 1 ? o->args[1] : NULL, &root, &err) != MR_OK)

@@ -74,6 +74,18 @@ static bool is_everybodys(const struct mr_error *err)
            err->class == MR_CLASS_FATAL;
 }
 
+/* Some texts begin with the name themselves: once is enough. */
+static void say_failed(const struct mr_transfers *t, const char *name, const char *text)
+{
+    size_t n = strlen(name);
+    if (strncmp(text, name, n) == 0 && text[n] == ':' && text[n + 1] == ' ')
+        text += n + 2;
+    if (n > 0)
+        mr_ui_error(t->ui, "%s: %s", name, text);
+    else
+        mr_ui_error(t->ui, "'': %s", text);
+}
+
 void mr_transfers_failed(struct mr_transfers *t, const char *name, json_t *more, const struct mr_error *err)
 {
     bool everybodys = is_everybodys(err);
@@ -87,7 +99,7 @@ void mr_transfers_failed(struct mr_transfers *t, const char *name, json_t *more,
         t->failed++;
     pthread_mutex_unlock(&t->lock);
     if (err->code != ECANCELED && !was_over)
-        mr_ui_error(t->ui, "%s: %s", name, err->text);
+        say_failed(t, name, err->text);
     if (mr_ui_is_json(t->ui)) {
         json_object_set_new(more, "error", mr_json_error(err));
         mr_ui_json(t->ui, json_incref(more));
