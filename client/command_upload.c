@@ -6,9 +6,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/stop.h"
 #include "client/remote.h"
 #include "client/transfers.h"
 #include "client/upload.h"
+#include "client/visible.h"
 
 /* Where things go: `as` names the one thing that is uploaded; otherwise each goes into `folder` under its own
  * name. */
@@ -62,19 +64,52 @@ static void say_if_renamed(struct mr_transfers *run, const char *local, const ch
         mr_ui_more(run->ui, "%s: is called %s on the server", local, remote);
 }
 
-/* A folder that is uploaded to `root`; `there` has what the server holds there, by path. */
+/* A folder that is uploaded to `root`; `there` has what the server holds there, by path.
+ *
+ * Everything is walked through twice: first only to note in `claims` which local file goes to which path, as
+ * two of them must not go to one. Without `run` it is that first time. */
 struct tree {
     struct mr_transfers *run;
     const char *root;
     json_t *there;
+    json_t *claims; /* {remote: local} */
+    struct mr_error *clash;
 };
+
+/* Notes that `local` goes to `remote`; false with *err filled when another one does. */
+static bool claim(json_t *claims, const char *local, const char *remote, bool again, struct mr_error *err)
+{
+    json_t *name = mr_json_name(local), *other = json_object_get(claims, remote);
+    bool free_for_it = !other || (again && json_equal(other, name));
+    if (!free_for_it)
+        mr_error_set(err, MR_CLASS_REJECT, EEXIST, "%.150s and %.150s would both be %.150s on the server",
+                     json_string_value(other), json_string_value(name), remote);
+    if (!other)
+        json_object_set(claims, remote, name);
+    json_decref(name);
+    return free_for_it;
+}
+
+/* The first time. What else is wrong with a name is said the second time. */
+static void look_at_file(const struct tree *t, const char *local, const char *remote)
+{
+    struct mr_error err;
+    if (remote && !claim(t->claims, local, remote, false, &err) && t->clash->class == MR_CLASS_NONE)
+        *t->clash = err;
+}
 
 static void add_file(const struct tree *t, const char *local, const char *below, int64_t size)
 {
     struct mr_error err;
     char *remote = below[0] ? mr_remote_join(t->root, below, &err) : strdup(t->root);
-    if (!remote) {
+    if (!t->run) {
+        look_at_file(t, local, remote);
+        free(remote);
+        return;
+    }
+    if (!remote || !claim(t->claims, local, remote, true, &err)) {
         failed(t->run, local, &err);
+        free(remote);
         return;
     }
     say_if_renamed(t->run, local, remote);
@@ -93,6 +128,8 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 static void add_entry(const struct tree *t, const FTSENT *e, size_t prefix)
 {
     struct mr_error err;
+    if (!t->run && e->fts_info != FTS_F)
+        return;
     switch (e->fts_info) {
     case FTS_F:
         add_file(t, e->fts_path, e->fts_path + prefix, e->fts_statp->st_size);
@@ -124,7 +161,7 @@ static bool note_file(void *ctx, const char *path, const json_t *file)
 /* What the server has below the root: after an interruption most of it need not go there again. */
 static enum mr_status look_there(struct tree *t, struct mr_error *err)
 {
-    if (t->run->options->force)
+    if (!t->run || t->run->options->force)
         return MR_OK;
     struct mr_web_options web = {t->run->options->cacert, t->run->options->retry_ms};
     struct mr_api api = {mr_web_open(&web), &t->run->account};
@@ -135,10 +172,8 @@ static enum mr_status look_there(struct tree *t, struct mr_error *err)
 }
 
 /* Links below are not followed: a tree could lead anywhere through them. */
-static enum mr_status add_folder(struct mr_transfers *run, const char *local, const char *root,
-                                 struct mr_error *err)
+static enum mr_status add_folder(struct tree t, const char *local, struct mr_error *err)
 {
-    struct tree t = {run, root, NULL};
     char *const paths[] = {(char *)local, NULL};
     size_t prefix = strlen(local);
     while (prefix > 1 && local[prefix - 1] == '/')
@@ -150,7 +185,7 @@ static enum mr_status add_folder(struct mr_transfers *run, const char *local, co
     FTS *tree = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, by_name);
     if (!tree)
         abort();
-    for (FTSENT *e; !mr_transfers_over(run) && (e = fts_read(tree));) {
+    for (FTSENT *e; !mr_stop_requested() && !(t.run && mr_transfers_over(t.run)) && (e = fts_read(tree));) {
         size_t skip = prefix;
         while (e->fts_path[skip] == '/')
             skip++;
@@ -182,13 +217,13 @@ static char *name_of(const char *local, struct mr_error *err)
     return out;
 }
 
-static enum mr_status add_local(struct mr_transfers *run, const char *local, const struct place *place,
-                                struct mr_error *err)
+static enum mr_status add_local(struct tree t, const struct mr_options *o, const char *local,
+                                const struct place *place, struct mr_error *err)
 {
     struct stat st;
     if (stat(local, &st) != 0)
         return mr_error_errno(err, "opening", "it");
-    if (S_ISDIR(st.st_mode) && !run->options->recursive)
+    if (S_ISDIR(st.st_mode) && !o->recursive)
         return mr_error_set(err, MR_CLASS_REJECT, EISDIR,
                             "it is a folder: -r uploads folders with everything in them");
     char *name = place->as ? NULL : name_of(local, err);
@@ -197,29 +232,55 @@ static enum mr_status add_local(struct mr_transfers *run, const char *local, con
     if (!root)
         return MR_FAIL;
     enum mr_status status = MR_OK;
+    t.root = root;
     if (S_ISDIR(st.st_mode))
-        status = add_folder(run, local, root, err);
+        status = add_folder(t, local, err);
     else
-        add_file(&(struct tree){run, root, NULL}, local, "", st.st_size);
+        add_file(&t, local, "", st.st_size);
     free(root);
     return status;
 }
 
-enum mr_exit mr_command_upload(const struct mr_options *o, struct mr_ui *ui)
+static enum mr_status check_args(const struct mr_options *o, int n, const struct place *place, json_t *claims,
+                                 struct mr_error *err)
+{
+    struct mr_error ignored;
+    struct tree t = {.claims = claims, .clash = err};
+    mr_error_clear(err);
+    for (int i = 0; i < n; i++)
+        if (strcmp(o->args[i], "-") == 0)
+            return mr_error_set(err, MR_CLASS_REJECT, EINVAL,
+                                "upload reads files, not stdin: a file that is called - is named ./-");
+    for (int i = 0; i < n; i++)
+        add_local(t, o, o->args[i], place, &ignored);
+    return err->class == MR_CLASS_NONE ? MR_OK : MR_FAIL;
+}
+
+static enum mr_exit upload(const struct mr_options *o, struct mr_ui *ui, const struct place *place, int n,
+                           json_t *claims)
 {
     struct mr_transfers run;
+    struct mr_error err;
+    if (check_args(o, n, place, claims, &err) != MR_OK ||
+        mr_transfers_start(&run, o, ui, "uploading", "uploads", &err) != MR_OK)
+        return (enum mr_exit)mr_ui_fail(ui, &err);
+    struct tree t = {.run = &run, .claims = claims};
+    for (int i = 0; i < n && !mr_transfers_over(&run); i++)
+        if (add_local(t, o, o->args[i], place, &err) != MR_OK)
+            failed(&run, o->args[i], &err);
+    return mr_transfers_finish(&run, "uploaded");
+}
+
+enum mr_exit mr_command_upload(const struct mr_options *o, struct mr_ui *ui)
+{
     struct place place;
     struct mr_error err;
     int n;
     if (find_place(o, &place, &n, &err) != MR_OK)
         return (enum mr_exit)mr_ui_fail(ui, &err);
-    if (mr_transfers_start(&run, o, ui, "uploading", "uploads", &err) != MR_OK) {
-        place_free(&place);
-        return (enum mr_exit)mr_ui_fail(ui, &err);
-    }
-    for (int i = 0; i < n && !mr_transfers_over(&run); i++)
-        if (add_local(&run, o->args[i], &place, &err) != MR_OK)
-            failed(&run, o->args[i], &err);
+    json_t *claims = json_object();
+    enum mr_exit code = upload(o, ui, &place, n, claims);
+    json_decref(claims);
     place_free(&place);
-    return mr_transfers_finish(&run, "uploaded");
+    return code;
 }
