@@ -76,7 +76,8 @@ static enum mr_session_state state_of(const char *name)
     return strcmp(name, "aborted") == 0 || strcmp(name, "expired") == 0 ? MR_SESSION_GONE : MR_SESSION_DONE;
 }
 
-static void mark_arrived(const json_t *answer, bool *arrived, int parts)
+/* A part without a hash is as good as none: nobody can tell what is in it. */
+static void mark_arrived(const json_t *answer, struct mr_session_arrived *arrived, int parts)
 {
     size_t i;
     json_t *part;
@@ -84,15 +85,19 @@ static void mark_arrived(const json_t *answer, bool *arrived, int parts)
     json_array_foreach(json_object_get(answer, "parts"), i, part)
     {
         json_int_t number = json_integer_value(json_object_get(part, "part_number"));
-        if (number >= 1 && number <= parts)
-            arrived[number - 1] = true;
+        const char *hex = json_string_value(json_object_get(part, "sha256"));
+        if (number >= 1 && number <= parts && hex)
+            arrived[number - 1].is =
+                mr_unhex(mr_span_of(hex), arrived[number - 1].sha256, sizeof(arrived->sha256));
     }
 }
 
 enum mr_status mr_session_look(const struct mr_api *api, const char *upload_id, int64_t size,
-                               enum mr_session_state *state, bool *arrived, int parts, struct mr_error *err)
+                               enum mr_session_state *state, char **type, struct mr_session_arrived *arrived,
+                               int parts, struct mr_error *err)
 {
     *state = MR_SESSION_GONE;
+    *type = NULL;
     json_t *answer = mr_api_get(api, err, "/upload/%s", upload_id);
     if (!answer)
         return err->code == 404 || err->code == 410 ? MR_OK : MR_FAIL;
@@ -104,6 +109,8 @@ enum mr_status mr_session_look(const struct mr_api *api, const char *upload_id, 
     if (status == MR_OK && its_size == size) {
         *state = state_of(name);
         mark_arrived(answer, arrived, parts);
+        const char *its_type = json_string_value(json_object_get(answer, "content_type"));
+        *type = its_type ? strdup(its_type) : NULL;
     }
     json_decref(answer);
     return status;
@@ -233,10 +240,12 @@ json_t *mr_session_complete(const struct mr_api *api, const char *upload_id, boo
     return answer;
 }
 
-void mr_session_abort(const struct mr_api *api, const char *upload_id)
+enum mr_status mr_session_abort(const struct mr_api *api, const char *upload_id, struct mr_error *err)
 {
-    struct mr_error ignored;
     char path[16 + MR_UUID_TEXT_SIZE];
     snprintf(path, sizeof(path), "/upload/%s", upload_id);
-    json_decref(mr_api_call(api, &(struct mr_api_call){.method = "DELETE", .path = path}, &ignored));
+    json_t *answer = mr_api_call(api, &(struct mr_api_call){.method = "DELETE", .path = path}, err);
+    bool over = answer || err->code == 404 || err->code == 410;
+    json_decref(answer);
+    return over ? MR_OK : MR_FAIL;
 }

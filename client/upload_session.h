@@ -23,10 +23,17 @@ enum mr_status mr_session_begin(const struct mr_api *api, const struct mr_sessio
 
 enum mr_session_state { MR_SESSION_OPEN, MR_SESSION_DONE, MR_SESSION_GONE };
 
+/* A part that the store has, under the hash that it arrived with. */
+struct mr_session_arrived {
+    bool is;
+    uint8_t sha256[MR_SHA256_SIZE];
+};
+
 /* What the server knows: MR_SESSION_DONE from `completing` on. While open, arrived[n - 1] tells of part n; a
- * session of another size is MR_SESSION_GONE. */
+ * session of another size is MR_SESSION_GONE. *type is its content type (to be freed), or NULL. */
 enum mr_status mr_session_look(const struct mr_api *api, const char *upload_id, int64_t size,
-                               enum mr_session_state *state, bool *arrived, int parts, struct mr_error *err);
+                               enum mr_session_state *state, char **type, struct mr_session_arrived *arrived,
+                               int parts, struct mr_error *err);
 
 /* The bytes of one part: in memory, or read from fd while they are sent. */
 struct mr_session_part {
@@ -49,7 +56,7 @@ enum mr_status mr_session_send(const struct mr_api *api, const char *upload_id,
 json_t *mr_session_complete(const struct mr_api *api, const char *upload_id, bool wait, bool *published,
                             struct mr_error *err);
 
-/* Best effort: a session that cannot be aborted expires. */
-void mr_session_abort(const struct mr_api *api, const char *upload_id);
+/* OK when nothing is left of it, also when there was nothing; 409 when it has been completed. */
+enum mr_status mr_session_abort(const struct mr_api *api, const char *upload_id, struct mr_error *err);
 
 #endif

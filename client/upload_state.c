@@ -67,10 +67,23 @@ static json_int_t mtime_ns(const struct stat *st)
     return (json_int_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
 }
 
+/* Nobody can set it: what restores the modification time after a change is seen by this one. */
+static json_int_t ctime_ns(const struct stat *st)
+{
+    return (json_int_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec;
+}
+
 static bool is_same_file(const struct mr_upload_state *s, const struct stat *st)
 {
     return number(s, "dev") == (json_int_t)st->st_dev && number(s, "ino") == (json_int_t)st->st_ino &&
-           number(s, "size") == st->st_size && number(s, "mtime_ns") == mtime_ns(st);
+           number(s, "size") == st->st_size && number(s, "mtime_ns") == mtime_ns(st) &&
+           number(s, "ctime_ns") == ctime_ns(st);
+}
+
+bool mr_same_content_times(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           mtime_ns(a) == mtime_ns(b) && ctime_ns(a) == ctime_ns(b);
 }
 
 const char *mr_upload_state_session(const struct mr_upload_state *s, const struct stat *local)
@@ -86,11 +99,11 @@ const char *mr_upload_state_stale(const struct mr_upload_state *s, const struct 
 enum mr_status mr_upload_state_save(struct mr_upload_state *s, const char *upload_id, const char *path,
                                     const struct stat *local, struct mr_error *err)
 {
-    json_t *json =
-        json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I}", "upload_id", upload_id, "server",
-                  s->place.server, "user_id", s->place.user_id, "remote", s->place.remote, "local",
-                  mr_json_name(path), "dev", (json_int_t)local->st_dev, "ino", (json_int_t)local->st_ino,
-                  "size", (json_int_t)local->st_size, "mtime_ns", mtime_ns(local));
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:I, s:I, s:I, s:I}", "upload_id", upload_id,
+                             "server", s->place.server, "user_id", s->place.user_id, "remote",
+                             s->place.remote, "local", mr_json_name(path), "dev", (json_int_t)local->st_dev,
+                             "ino", (json_int_t)local->st_ino, "size", (json_int_t)local->st_size, "mtime_ns",
+                             mtime_ns(local), "ctime_ns", ctime_ns(local));
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     size_t len = text ? strlen(text) : 0;
     enum mr_status status = MR_OK;

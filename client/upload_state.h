@@ -4,6 +4,7 @@
 #ifndef MR_CLIENT_UPLOAD_STATE_H
 #define MR_CLIENT_UPLOAD_STATE_H
 
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -19,7 +20,10 @@ struct mr_upload_place {
 /* NULL with *err filled; 409 when another process uploads to the same path. */
 struct mr_upload_state *mr_upload_state_open(const struct mr_upload_place *place, struct mr_error *err);
 
-/* The session of this very local file (device, inode, size, modification time), or NULL. */
+/* False once a file may have got another content: device, inode, size and both times of change. */
+bool mr_same_content_times(const struct stat *a, const struct stat *b);
+
+/* The session of this very local file (as mr_same_content_times() tells), or NULL. */
 const char *mr_upload_state_session(const struct mr_upload_state *s, const struct stat *local);
 /* The session that was begun with another file or another content; NULL: none. */
 const char *mr_upload_state_stale(const struct mr_upload_state *s, const struct stat *local);
