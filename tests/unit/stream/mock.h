@@ -52,6 +52,35 @@ static inline void mock_close(struct mock *m)
     rd_kafka_destroy(m->rk);
 }
 
+static const int16_t mock_requests[] = {0 /* Produce */,
+                                        1 /* Fetch */,
+                                        3 /* Metadata */,
+                                        8 /* OffsetCommit */,
+                                        10 /* FindCoordinator */,
+                                        12 /* Heartbeat */,
+                                        18 /* ApiVersions */};
+
+/* Closes every connection at its next request. Not by stopping the mock's listener: its port could be
+ * somebody else's by the time it is to come back. */
+static inline void mock_away(struct mock *m)
+{
+    static rd_kafka_resp_err_t errors[20000];
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        errors[i] = RD_KAFKA_RESP_ERR__TRANSPORT;
+    }
+    for (size_t i = 0; i < sizeof mock_requests / sizeof mock_requests[0]; i++) {
+        rd_kafka_mock_push_request_errors_array(m->cluster, mock_requests[i],
+                                                sizeof errors / sizeof errors[0], errors);
+    }
+}
+
+static inline void mock_back(struct mock *m)
+{
+    for (size_t i = 0; i < sizeof mock_requests / sizeof mock_requests[0]; i++) {
+        rd_kafka_mock_clear_request_errors(m->cluster, mock_requests[i]);
+    }
+}
+
 static inline void mock_topic(struct mock *m, const char *topic, int partitions)
 {
     assert_int_equal(rd_kafka_mock_topic_create(m->cluster, topic, partitions, 1),

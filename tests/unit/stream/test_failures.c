@@ -295,7 +295,7 @@ static void test_letters_wait_for_the_broker(void **state)
     assert_int_equal(mr_producer_open(&options, &r.producer, &r.err), MR_OK);
     struct mr_outgoing record = {.topic = "dlq.test", .key = mr_span_of("k"), .value = mr_span_of("before")};
     assert_int_equal(mr_producer_send_wait(r.producer, &record, 1, &r.err), MR_OK);
-    rd_kafka_mock_broker_set_down(other.cluster, 1);
+    mock_away(&other);
     r.act = reject_all;
     running_start(&r);
     for (int64_t end = mr_mono_ms() + 10000; !consumer.waiting_for_world && mr_mono_ms() < end;
@@ -305,7 +305,7 @@ static void test_letters_wait_for_the_broker(void **state)
     assert_true(consumer.waiting_for_world);
     mr_sleep_ms(1000);
     assert_true(committed_offset(&mock, "t", 0) <= 0);
-    rd_kafka_mock_broker_set_up(other.cluster, 1);
+    mock_back(&other);
     assert_true(wait_until_committed("t", 0, 10, 20000));
     running_stop(&r);
     assert_int_equal(mock_read(&other, "dlq.test", 0, NULL, NULL), 1 + 10);

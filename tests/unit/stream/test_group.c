@@ -330,9 +330,9 @@ static void test_a_broker_that_goes_and_returns(void **state)
     running_init(&r, &mock, seen, 0, true);
     running_start(&r);
     assert_true(wait_until_distinct(500, 20000));
-    rd_kafka_mock_broker_set_down(mock.cluster, 1);
+    mock_away(&mock);
     mr_sleep_ms(2000);
-    rd_kafka_mock_broker_set_up(mock.cluster, 1);
+    mock_back(&mock);
     put_records(&mock, "t", 500, 500, 100, PARTITIONS);
     assert_true(wait_until_distinct(1000, 30000));
     mr_sleep_ms(500);

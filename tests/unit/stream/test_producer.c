@@ -166,12 +166,12 @@ static void test_a_broker_that_is_away(void **state)
     struct mr_error err;
     struct mr_outgoing r = {.topic = "t", .partition = 0, .key = mr_span_of("k"), .value = mr_span_of("v")};
     assert_int_equal(mr_producer_probe(producer, &err), MR_OK);
-    rd_kafka_mock_broker_set_down(mock.cluster, 1);
+    mock_away(&mock);
     assert_int_equal(mr_producer_send_wait(producer, &r, 1, &err), MR_FAIL);
     assert_int_equal(err.class, MR_CLASS_RETRY);
     assert_int_equal(mr_producer_probe(producer, &err), MR_FAIL);
     assert_int_equal(err.class, MR_CLASS_RETRY);
-    rd_kafka_mock_broker_set_up(mock.cluster, 1);
+    mock_back(&mock);
     assert_int_equal(mr_producer_send_wait(producer, &r, 1, &err), MR_OK);
     assert_int_equal(mr_producer_probe(producer, &err), MR_OK);
 }
@@ -198,7 +198,7 @@ static void test_closing_reports_what_is_left(void **state)
     struct mr_producer *p;
     struct mr_producer_options options = {.brokers = mock.brokers, .client_id = "short", .queue_max = 10};
     assert_int_equal(mr_producer_open(&options, &p, &err), MR_OK);
-    rd_kafka_mock_broker_set_down(mock.cluster, 1);
+    mock_away(&mock);
     struct mr_outgoing r = {.topic = "t", .partition = -1, .key = mr_span_of("k"), .value = mr_span_of("v")};
     reports = failures = 0;
     for (int i = 0; i < 10; i++) {
@@ -209,7 +209,7 @@ static void test_closing_reports_what_is_left(void **state)
     mr_producer_close(&p, 100);
     assert_int_equal(reports, 10);
     assert_int_equal(failures, 10);
-    rd_kafka_mock_broker_set_up(mock.cluster, 1);
+    mock_back(&mock);
 }
 
 int main(void)
