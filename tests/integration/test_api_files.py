@@ -130,6 +130,7 @@ def test_a_folder_with_much_below_it_is_one_step(owner, db, full):
         " '/a/b/' || i, 1, 'AVAILABLE' from generate_series(1, %s) i",
         (owner.user_id, 1_000_000 if full else 100_000),
     )
+    db.execute("analyze files")  # as autovacuum does within a minute
     assert best() < few * 5 + 0.02
 
 
