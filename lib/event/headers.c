@@ -76,21 +76,25 @@ void mr_traceparent_new(char out[MR_TRACEPARENT_SIZE])
 
 static bool is_hex(const char *p, size_t n)
 {
-    bool zero = true;
     for (size_t i = 0; i < n; i++) {
         if (!((p[i] >= '0' && p[i] <= '9') || (p[i] >= 'a' && p[i] <= 'f'))) {
             return false;
         }
-        zero = zero && p[i] == '0';
     }
-    return !zero;
+    return true;
 }
 
+/* An id: ids of all zeroes are invalid. */
+static bool is_id(const char *p, size_t n)
+{
+    return is_hex(p, n) && strspn(p, "0") < n;
+}
+
+/* Version 00 only, whatever its flags: two hexadecimal digits of which we know one bit. */
 static bool is_traceparent(struct mr_span t)
 {
-    return t.p && t.len == MR_TRACEPARENT_SIZE - 1 && memcmp(t.p, "00-", 3) == 0 && is_hex(t.p + 3, 32) &&
-           t.p[35] == '-' && is_hex(t.p + 36, 16) && t.p[52] == '-' && t.p[53] == '0' &&
-           (t.p[54] == '0' || t.p[54] == '1');
+    return t.p && t.len == MR_TRACEPARENT_SIZE - 1 && memcmp(t.p, "00-", 3) == 0 && is_id(t.p + 3, 32) &&
+           t.p[35] == '-' && is_id(t.p + 36, 16) && t.p[52] == '-' && is_hex(t.p + 53, 2);
 }
 
 void mr_traceparent_child(struct mr_span parent, char out[MR_TRACEPARENT_SIZE])
