@@ -62,6 +62,10 @@ lint_decisions_index() {
     fi
 }
 
+lint_links() {
+    python3 "$tools_dir/check-links.py" "$root"
+}
+
 verb_docs() {
     local page flag fresh
     setup_ensure build
@@ -115,6 +119,7 @@ verb_lint() {
         lint_run "$page" lint_generated "$page" "$flag"
     done
     lint_run docs/decisions/README.md lint_decisions_index
+    lint_run links lint_links
     [[ -z $tidy ]] || lint_run clang-tidy lint_tidy
     ((${#lint_failed[@]} == 0)) || die "lint: ${lint_failed[*]}"
     say "lint: nothing to say"
