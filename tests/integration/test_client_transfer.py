@@ -282,10 +282,14 @@ def test_content_types(mr, user, tmp_path):
 
 def test_the_downloaded_content_hash_is_checked(mr, user, db, s3, stack, tmp_path):
     """A store that gives back other bytes than it was given is found out, and nothing of it stays."""
-    uploaded = user.upload("/rotten", os.urandom(100_000))
+    data = os.urandom(100_000)
+    uploaded = user.upload("/rotten", data)
     key = db.execute("select s3_key from file_versions where file_id = %s", (uploaded.file_id,)).fetchone()[0]
-    s3.put_object(Bucket=stack["MR_S3_BUCKET"], Key=key, Body=os.urandom(100_000))
-    result = mr.run("get", "/rotten", tmp_path / "rotten", code=1)
+    try:
+        s3.put_object(Bucket=stack["MR_S3_BUCKET"], Key=key, Body=os.urandom(100_000))
+        result = mr.run("get", "/rotten", tmp_path / "rotten", code=1)
+    finally:
+        s3.put_object(Bucket=stack["MR_S3_BUCKET"], Key=key, Body=data)
     assert "content hash" in result.err
     assert not list(tmp_path.glob("rotten*"))
 
