@@ -55,7 +55,7 @@ def test_a_store_that_takes_what_it_must_refuse(program, store, said):
     assert said in errors[0]
 
 
-def test_parts_replaced_while_they_are_put_together(program, store, user, db):
+def test_parts_replaced_while_they_are_put_together(program, store, user, stack, s3, db):
     mine = program(**of(store)).start().user(user)
     session = mine.initiate("/odd/replaced", b"first")
     assert put_part(session["parts"][0], b"first").status_code == 200
@@ -71,6 +71,8 @@ def test_parts_replaced_while_they_are_put_together(program, store, user, db):
     assert session_row(db, session["upload_id"])["state"] == "open"
     assert put_part(session["parts"][0], b"first").status_code == 200
     assert mine.complete(session["upload_id"], wait=False).json()["version"] == 1
+    # The version is on the real log: the real store has its object, too, when the audit looks.
+    s3.put_object(Bucket=stack["MR_S3_BUCKET"], Key=session_row(db, session["upload_id"])["s3_key"], Body=b"first")
 
 
 def test_a_broken_producer_ends_the_program(program, user, db):
