@@ -22,11 +22,6 @@ static struct mr_api api_of(const struct mr_upload_job *u, struct mr_worker *w)
     return (struct mr_api){w->web, &u->run->account};
 }
 
-static void moved(void *ctx, int64_t bytes)
-{
-    mr_progress_moved(((struct mr_upload_job *)ctx)->run->progress, bytes);
-}
-
 static void fail(struct mr_upload_job *u, const struct mr_error *err)
 {
     pthread_mutex_lock(&u->lock);
@@ -78,32 +73,6 @@ static void give_up(struct mr_upload_job *u, struct mr_worker *w)
     upload_free(u);
 }
 
-static enum mr_status check_unchanged(const struct mr_upload_job *u, struct mr_error *err)
-{
-    struct stat now;
-    if (fstat(u->fd, &now) != 0)
-        return mr_error_errno(err, "looking at", "it");
-    if (mr_same_content_times(&now, &u->st))
-        return MR_OK;
-    return mr_error_set(err, MR_CLASS_REJECT, ESTALE,
-                        "the file changed while it was uploaded; nothing was stored");
-}
-
-static enum mr_status hash_part(struct mr_upload_job *u, int number, struct mr_worker *w,
-                                struct mr_session_part *part, struct mr_error *err)
-{
-    int64_t size = mr_part_length(u->st.st_size, number);
-    char *keep = size <= MR_BUFFER_SIZE ? mr_worker_buffer(w, (size_t)size) : NULL;
-    *part = (struct mr_session_part){.number = number,
-                                     .offset = mr_part_offset(u->st.st_size, number),
-                                     .size = size,
-                                     .bytes = keep,
-                                     .fd = u->fd,
-                                     .moved = moved,
-                                     .moved_ctx = u};
-    return mr_hash_range(u->fd, part->offset, size, keep, part->sha256, err);
-}
-
 static enum mr_status open_local(struct mr_upload_job *u, struct mr_error *err)
 {
     /* Not blocking: a named pipe that took the file's place must not hold us. */
@@ -134,33 +103,6 @@ static enum mr_status begin(struct mr_upload_job *u, const struct mr_api *api, c
         return MR_OK;
     u->keep_state = true;
     return mr_upload_state_save(u->state, u->upload_id, u->local, &u->st, err);
-}
-
-/* An over-written file makes the store refuse a part, as what is sent is not what was hashed. */
-static enum mr_status send_part(struct mr_upload_job *u, const struct mr_api *api,
-                                const struct mr_session_part *part, json_t *target, struct mr_error *err)
-{
-    struct mr_error changed;
-    if (mr_session_send(api, u->upload_id, part, target, err) == MR_OK)
-        return MR_OK;
-    if (err->class == MR_CLASS_REJECT && err->code == 400 && check_unchanged(u, &changed) != MR_OK)
-        *err = changed;
-    return MR_FAIL;
-}
-
-static bool is_arrived(const struct mr_upload_job *u, const struct mr_session_part *part)
-{
-    const struct mr_session_arrived *there = &u->arrived[part->number - 1];
-    return there->is && memcmp(there->sha256, part->sha256, sizeof(there->sha256)) == 0;
-}
-
-static void count_arrived(struct mr_upload_job *u, const struct mr_session_part *part)
-{
-    if (u->rounds > 0)
-        return;
-    atomic_fetch_add(&u->resumed, 1);
-    atomic_fetch_add(&u->skipped, part->size);
-    mr_progress_skipped(u->run->progress, part->size);
 }
 
 static void part_task(void *arg, int number, struct mr_worker *w);
@@ -242,9 +184,9 @@ static enum mr_status read_last(struct mr_upload_job *u, int number, struct mr_w
 {
     if (mr_transfers_over(u->run))
         return mr_error_interrupted(err);
-    if (check_unchanged(u, err) != MR_OK || hash_part(u, number, w, part, err) != MR_OK)
+    if (mr_upload_check_unchanged(u, err) != MR_OK || mr_upload_hash_part(u, number, w, part, err) != MR_OK)
         return MR_FAIL;
-    return check_unchanged(u, err);
+    return mr_upload_check_unchanged(u, err);
 }
 
 static void send_last(struct mr_upload_job *u, struct mr_worker *w)
@@ -252,7 +194,8 @@ static void send_last(struct mr_upload_job *u, struct mr_worker *w)
     struct mr_error err;
     struct mr_session_part part;
     struct mr_api api = api_of(u, w);
-    if (read_last(u, u->last, w, &part, &err) != MR_OK || send_part(u, &api, &part, NULL, &err) != MR_OK)
+    if (read_last(u, u->last, w, &part, &err) != MR_OK ||
+        mr_upload_send_part(u, &api, &part, NULL, &err) != MR_OK)
         fail(u, &err);
     finish(u, w);
 }
@@ -307,14 +250,14 @@ static enum mr_status do_part(struct mr_upload_job *u, int number, struct mr_wor
     struct mr_api api = api_of(u, w);
     if (mr_transfers_over(u->run))
         return mr_error_interrupted(err);
-    if (hash_part(u, number, w, &part, err) != MR_OK)
+    if (mr_upload_hash_part(u, number, w, &part, err) != MR_OK)
         return MR_FAIL;
-    if (is_arrived(u, &part)) {
-        count_arrived(u, &part);
+    if (mr_upload_is_arrived(u, &part)) {
+        mr_upload_count_arrived(u, &part);
         return MR_OK;
     }
     if (u->last > 0)
-        return send_part(u, &api, &part, NULL, err);
+        return mr_upload_send_part(u, &api, &part, NULL, err);
     atomic_store(&u->differs, true);
     return MR_OK;
 }
@@ -337,15 +280,15 @@ static enum mr_status send_only_part(struct mr_upload_job *u, const struct mr_ap
     json_t *target = NULL;
     if (read_last(u, 1, w, &part, err) != MR_OK)
         return MR_FAIL;
-    if (is_arrived(u, &part)) {
-        count_arrived(u, &part);
+    if (mr_upload_is_arrived(u, &part)) {
+        mr_upload_count_arrived(u, &part);
         return MR_OK;
     }
     if (u->arrived[0].is && drop_whole(u, api, err) != MR_OK)
         return MR_FAIL;
     if (!u->has_session && begin(u, api, part.sha256, &target, err) != MR_OK)
         return MR_FAIL;
-    return send_part(u, api, &part, target, err);
+    return mr_upload_send_part(u, api, &part, target, err);
 }
 
 /* FAIL with *err, or OK, and the upload is not the caller's any more. */

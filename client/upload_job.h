@@ -56,6 +56,18 @@ void mr_upload_end_leftover(struct mr_upload_job *u, const struct mr_api *api);
 /* Uploads of one path from two processes at once are fine, but only one of them can be gone on with later. */
 enum mr_status mr_upload_open_state(struct mr_upload_job *u, struct mr_error *err);
 
+/* REJECT ESTALE when the file is not what it was when it was opened. */
+enum mr_status mr_upload_check_unchanged(const struct mr_upload_job *u, struct mr_error *err);
+
+/* Reads and hashes a part; what fits is kept in the worker's buffer, and that is what is sent. */
+enum mr_status mr_upload_hash_part(struct mr_upload_job *u, int number, struct mr_worker *w,
+                                   struct mr_session_part *part, struct mr_error *err);
+/* As mr_session_send(); ESTALE when the store refused the part because the file had changed. */
+enum mr_status mr_upload_send_part(struct mr_upload_job *u, const struct mr_api *api,
+                                   const struct mr_session_part *part, json_t *target, struct mr_error *err);
+bool mr_upload_is_arrived(const struct mr_upload_job *u, const struct mr_session_part *part);
+void mr_upload_count_arrived(struct mr_upload_job *u, const struct mr_session_part *part);
+
 /* {"local", "path"} */
 json_t *mr_upload_names(const struct mr_upload_job *u);
 void mr_upload_report(struct mr_upload_job *u, const json_t *answer, bool readable);
