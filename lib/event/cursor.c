@@ -110,10 +110,6 @@ static bool skip_blocks(struct mr_cursor *c, const struct mr_schema *s, const st
         if (items == 0) {
             return true;
         }
-        if (block_end) {
-            c->p = block_end;
-            continue;
-        }
         for (uint64_t i = 0; i < items; i++) {
             if (node->kind == MR_SCHEMA_MAP && !mr_cursor_bytes(c, &key)) {
                 return false;
@@ -121,6 +117,10 @@ static bool skip_blocks(struct mr_cursor *c, const struct mr_schema *s, const st
             if (!mr_cursor_skip(c, s, item)) {
                 return false;
             }
+        }
+        /* A size would let us jump, but then we would take what readers who walk the items refuse. */
+        if (block_end && c->p != block_end) {
+            return mr_cursor_refuse(c, "a block that is not as long as it says");
         }
     }
 }
