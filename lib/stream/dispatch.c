@@ -117,6 +117,14 @@ static void measure(struct mr_consumer *c, const struct mr_task *task)
     }
 }
 
+static void give_back(struct mr_consumer *c, struct mr_task *task)
+{
+    for (size_t i = 0; i < task->n; i++) {
+        mr_flight_back(c, task->items[i]);
+    }
+    mr_dispatch_recycle(c, task);
+}
+
 static void batch_failed(struct mr_consumer *c, struct mr_task *task)
 {
     mr_metric_add(MR_M_record_failures, mr_error_class_name(task->why.class), 1);
@@ -131,10 +139,7 @@ static void batch_failed(struct mr_consumer *c, struct mr_task *task)
         mr_world_ask_task(c, task);
         return;
     }
-    for (size_t i = 0; i < task->n; i++) {
-        mr_flight_back(c, task->items[i]);
-    }
-    mr_dispatch_recycle(c, task);
+    give_back(c, task);
 }
 
 void mr_dispatch_finished(struct mr_consumer *c, struct mr_task *task)
@@ -182,6 +187,10 @@ static bool has_lane(const struct mr_task *task, const struct mr_lane *lane)
  * waits in its lane until the first is through. */
 void mr_dispatch_bisect(struct mr_consumer *c, struct mr_task *task)
 {
+    if (!c->handlers) { /* the last news of a program that ends: whoever is next reads them again */
+        give_back(c, task);
+        return;
+    }
     struct mr_task *right = mr_dispatch_task(c);
     size_t n = task->n;
     task->n = n / 2;

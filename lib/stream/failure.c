@@ -22,7 +22,9 @@ void mr_failure_fatal(struct mr_consumer *c, const struct mr_error *why)
 
 static void tell(struct mr_consumer *c, struct mr_item *item)
 {
-    if (c->w.failed) {
+    if (!c->aside) { /* the last news of a program that ends: whoever is next reads it again */
+        mr_flight_back(c, item);
+    } else if (c->w.failed) {
         mr_aside_tell(c->aside, item);
     } else {
         mr_failure_told(c, item);

@@ -45,7 +45,7 @@ static int64_t number(struct mr_span text, int64_t most, int64_t fallback)
 static void read_origin_topic(struct mr_item *item, const char *const *known)
 {
     struct mr_span name = mr_record_header(&item->r, MR_HEADER_ORIGIN_TOPIC);
-    if (!name.p || name.len == 0 || name.len > 249) {
+    if (!name.p || name.len == 0 || name.len > 249 || memchr(name.p, '\0', name.len)) {
         return;
     }
     for (size_t i = 0; known[i]; i++) {
