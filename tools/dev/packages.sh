@@ -100,12 +100,17 @@ services_allow() {
     fi
 }
 
-# Go from Debian 12 is too old to fetch the toolchain MinIO asks for; backports has one that can.
+# Go from Debian 12 is too old to fetch the toolchain MinIO asks for; backports, on the mirror that apt uses already,
+# has one that can.
 packages_ensure_go() {
-    local version
+    local version mirror
     go_command >/dev/null && return
     say "setup: no Go >= $MINIO_GO_MINIMUM here, taking it from bookworm-backports"
-    echo 'deb http://deb.debian.org/debian bookworm-backports main' |
+    # shellcheck disable=SC2016 # apt's own placeholders
+    mirror=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+        awk '$1 == "bookworm" && $2 == "main" { print $3; exit }')
+    [[ -n $mirror ]] || die "apt knows no mirror of Debian 12 (bookworm); install a Go >= $MINIO_GO_MINIMUM by hand"
+    echo "deb $mirror bookworm-backports main" |
         as_root tee /etc/apt/sources.list.d/millrace-backports.list >/dev/null
     packages_install golang-go/bookworm-backports golang-src/bookworm-backports
     version=$(go version)
