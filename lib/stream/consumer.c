@@ -71,7 +71,8 @@ static rd_kafka_conf_t *configure(const struct mr_consumer *c, const struct mr_c
          */
         {"fetch.queue.backoff.ms", "10"},
         {"fetch.error.backoff.ms", "200"},
-        /* A fetch that waits for records also keeps partitions waiting that were assigned or resumed meanwhile. */
+        /* A fetch that waits for records also keeps partitions waiting that were assigned or resumed
+           meanwhile. */
         {"fetch.wait.max.ms", "100"},
         {"reconnect.backoff.max.ms", "2000"},
         {"topic.metadata.refresh.interval.ms", "30000"},
